@@ -1,0 +1,45 @@
+# Each line is a command that a person could type.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup quickstart repro test lint bench ui
+
+help:  ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(BIN)/.ready  ## create the environment in .venv
+
+# Byte code is compiled at first use: most of what is installed is never imported.
+$(BIN)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("ganvas needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(BIN)/.ready-dev: $(BIN)/.ready
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+quickstart: setup  ## the whole pipeline on the embedded digits, GAN and DCGAN: a few minutes
+	dvc repro --quiet report@digits
+	python -m stages.summary --dataset digits
+
+repro: setup  ## everything in params.yaml: digits, MNIST, Fashion-MNIST
+	dvc repro
+
+test: $(BIN)/.ready-dev  ## all tests
+	python -m pytest
+
+lint: $(BIN)/.ready-dev  ## formatting, lint, types
+	ruff format --check .
+	ruff check .
+	mypy
+
+bench: $(BIN)/.ready-dev  ## speed against the plain idioms
+	python benchmarks/training.py
+	python benchmarks/evaluation.py
+
+ui: setup  ## MLflow's pages at http://127.0.0.1:5000
+	mlflow ui

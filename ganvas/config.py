@@ -1,0 +1,232 @@
+"""params.yaml: names, types and ranges. Holds no default, so every value can be seen in one place.
+
+Raises `GanvasError` on the first key that is unknown or out of range.
+"""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from ganvas.errors import GanvasError
+from ganvas.sources import SOURCES
+
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+Extractor = Literal["classifier", "inception"]
+RULES = ("best", "last", "lowest_generator_loss")
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            for key in values:
+                if key not in cls.model_fields:
+                    raise ValueError(f"unknown key {key!r}; {_likely(key, cls.model_fields)}")
+        return values
+
+
+S = TypeVar("S", bound=Section)
+
+
+class Matrix(Section):
+    datasets: Annotated[list[str], Field(min_length=1)]
+    models: Annotated[list[str], Field(min_length=1)]
+
+
+class Recipe(Section):
+    """How one generator/discriminator pair is built and trained."""
+
+    network: Literal["gan", "dcgan"]
+    latent_dim: Count
+    epochs: Count
+    batch_size: Annotated[int, Field(ge=2)]  # BatchNorm needs two images
+    lr_generator: Rate
+    lr_discriminator: Rate
+    betas: Annotated[list[Beta], Field(min_length=2, max_length=2)]
+    discriminator_steps: Count
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    checkpoint_every: Count
+
+
+class Train(Section):
+    precision: Literal["float32", "bfloat16"]
+    log_every: Count
+    pictures: list[Count]
+    save_seconds: Annotated[float, Field(gt=0)]
+
+
+class Classifier(Section):
+    epochs: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    lr: Rate
+    features: Count
+
+
+class Select(Section):
+    images: Annotated[int, Field(ge=2)]
+    rule: str | int
+
+    @field_validator("rule", mode="plain")
+    @classmethod
+    def _known_rule(cls, value: Any) -> str | int:
+        epoch = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+        if not epoch and value not in RULES:
+            rules = ", ".join(map(repr, RULES))
+            raise ValueError(f"{value!r} is not allowed; allowed: {rules} or an epoch's number")
+        return cast(str | int, value)
+
+
+class Sample(Section):
+    grid: Count
+    interpolation: Annotated[int, Field(ge=2)]
+
+
+class Evaluate(Section):
+    images: Annotated[int, Field(ge=100)]  # ten splits of the Inception Score need some each
+
+
+class Tracking(Section):
+    enabled: bool
+
+
+class Dataset(Section):
+    validation_images: Annotated[int, Field(ge=2)]
+    extractors: Annotated[list[Extractor], Field(min_length=1)]
+    classifier: dict[str, Any]
+    models: dict[str, dict[str, Any]]
+
+
+class Params(Section):
+    matrix: Matrix
+    seed: Annotated[int, Field(ge=0)]
+    image_size: Annotated[int, Field(ge=8, le=64)]
+    device: Device
+    models: dict[str, Recipe]
+    datasets: dict[str, Dataset]
+    train: Train
+    classifier: Classifier
+    select: Select
+    sample: Sample
+    evaluate: Evaluate
+    tracking: Tracking
+
+    def recipe(self, dataset: str, model: str) -> Recipe:
+        """The recipe `model` with the data set's own settings."""
+        override = self.datasets[dataset].models.get(model, {})
+        return _merge(self.models[model], override, f"datasets.{dataset}.models.{model}")
+
+    def classifier_for(self, dataset: str) -> Classifier:
+        """The classifier's settings with the data set's own."""
+        override = self.datasets[dataset].classifier
+        return _merge(self.classifier, override, f"datasets.{dataset}.classifier")
+
+    def check_names(self, dataset: str | None = None, model: str | None = None) -> None:
+        """Raise `GanvasError` on a data set or model that params.yaml does not have."""
+        if dataset is not None and dataset not in self.datasets:
+            raise GanvasError(f"unknown data set {dataset!r}; {_likely(dataset, self.datasets)}")
+        if model is not None and model not in self.models:
+            raise GanvasError(f"unknown model {model!r}; {_likely(model, self.models)}")
+
+
+def load(path: Path = Path("params.yaml")) -> Params:
+    """Read and check the whole file. Raises `GanvasError` with one line that names the key."""
+    try:
+        # YAML 1.2, as DVC reads it: 1e-4 is a number.
+        values = YAML(typ="safe").load(path.read_text())
+    except OSError as error:
+        raise GanvasError(f"{path}: {error.strerror}; run from the repository's root") from None
+    except UnicodeDecodeError:
+        raise GanvasError(f"{path}: not a text file; restore it with git checkout") from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not valid YAML"
+        raise GanvasError(f"{path}:{line} {problem}; mend the YAML there") from None
+    try:
+        params = Params.model_validate(values)
+        _check_together(params)
+    except ValidationError as error:
+        raise GanvasError(f"{path}: {_first(error)}") from None
+    except GanvasError as error:
+        raise GanvasError(f"{path}: {error}") from None
+    return params
+
+
+def _check_together(params: Params) -> None:
+    """What no single key shows: names that must exist, and settings that must fit the data."""
+    for model in params.models:
+        # The name becomes a folder beside models/<dataset>/classifier and part of a stage's name.
+        if model == "classifier" or not re.fullmatch("[a-z][a-z0-9_]*", model):
+            raise GanvasError(
+                f"models.{model}: not allowed as a name; use small letters, digits and _ "
+                "(classifier is taken)"
+            )
+    for dataset in params.datasets:
+        if dataset not in SOURCES:
+            raise GanvasError(f"datasets.{dataset}: unknown data set; {_likely(dataset, SOURCES)}")
+        for model in params.datasets[dataset].models:
+            if model not in params.models:
+                likely = _likely(model, params.models)
+                raise GanvasError(f"datasets.{dataset}.models.{model}: unknown model; {likely}")
+        left = SOURCES[dataset].train_images - params.datasets[dataset].validation_images
+        for model in params.models:
+            recipe = params.recipe(dataset, model)
+            if recipe.network == "dcgan" and params.image_size != 28:
+                raise GanvasError(
+                    f"image_size: {params.image_size}; {model} makes images of 28 pixels, set 28"
+                )
+            _check_batch(recipe.batch_size, left, f"{dataset} with {model}")
+        _check_batch(params.classifier_for(dataset).batch_size, left, f"{dataset}'s classifier")
+    for index, dataset in enumerate(params.matrix.datasets):
+        if dataset not in params.datasets:
+            likely = _likely(dataset, params.datasets)
+            raise GanvasError(f"matrix.datasets.{index}: unknown data set {dataset!r}; {likely}")
+    for index, model in enumerate(params.matrix.models):
+        if model not in params.models:
+            likely = _likely(model, params.models)
+            raise GanvasError(f"matrix.models.{index}: unknown model {model!r}; {likely}")
+
+
+def _check_batch(batch_size: int, images: int, where: str) -> None:
+    if batch_size > images:
+        raise GanvasError(
+            f"batch_size: {batch_size} is more than the {max(images, 0)} training images left "
+            f"for {where}; lower batch_size or validation_images"
+        )
+
+
+def _merge(base: S, override: dict[str, Any], where: str) -> S:
+    try:
+        return type(base).model_validate({**base.model_dump(), **override})
+    except ValidationError as error:
+        raise GanvasError(_first(error, where)) from None
+
+
+def _first(error: ValidationError, where: str = "") -> str:
+    """The first problem as `key: value: what is allowed`."""
+    problem = error.errors()[0]
+    key = ".".join([where] * bool(where) + [str(part) for part in problem["loc"]]) or "the file"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return f"{key}: missing; add it (its default is in the committed params.yaml)"
+    if problem["type"] == "value_error":
+        return f"{key}: {message}"
+    return f"{key}: {problem['input']!r} is not allowed; {message[0].lower()}{message[1:]}"
+
+
+def _likely(key: str, allowed: Any) -> str:
+    near = difflib.get_close_matches(str(key), list(allowed), n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"allowed: {', '.join(allowed)}"

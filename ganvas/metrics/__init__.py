@@ -1,0 +1,109 @@
+"""Measures of generated images: one file each, pure functions, float64; here their registry.
+
+`OF_FEATURES` is walked once per extractor, `OF_CLASSES` only where the extractor's classes are the
+data set's own (not Inception's 1,008), `OF_PIXELS` once per set of images. Each entry takes what it
+compares and a seed, and returns flat numbers under stable names. To add a measure, write its file
+and one function below. The floor of a measure is the same call with real training images in the
+place of the generated ones.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ganvas.features import Features
+from ganvas.metrics.arrays import Array
+from ganvas.metrics.frechet import (
+    frechet_distance,
+    frechet_distance_deviation,
+    frechet_distance_infinity,
+    statistics,
+)
+from ganvas.metrics.inception_score import inception_score
+from ganvas.metrics.kernel import kernel_distance
+from ganvas.metrics.manifold import manifold
+from ganvas.metrics.memorisation import (
+    memorisation,
+    memorisation_from_distances,
+    nearest,
+    nearest_distance,
+)
+from ganvas.metrics.modes import class_histogram, modes
+
+__all__ = [
+    "OF_CLASSES",
+    "OF_FEATURES",
+    "OF_PIXELS",
+    "RealPixels",
+    "class_histogram",
+    "frechet_distance",
+    "frechet_distance_deviation",
+    "frechet_distance_infinity",
+    "inception_score",
+    "kernel_distance",
+    "manifold",
+    "memorisation",
+    "memorisation_from_distances",
+    "modes",
+    "nearest",
+    "nearest_distance",
+    "statistics",
+]
+
+
+class RealPixels(NamedTuple):
+    """Real images to hold generated ones against."""
+
+    train: Array  # uint8 (M, H, W): what the generator was trained on
+    test_distance: float  # nearest_distance(test, train): the same for every model, so made once
+
+
+def _frechet(real: Features, fake: Features, seed: int) -> dict[str, float]:
+    mu, sigma = statistics(real.features)
+    return {
+        "fid": frechet_distance(mu, sigma, *statistics(fake.features)),
+        "fid_std": frechet_distance_deviation(mu, sigma, fake.features, seed=seed),
+        "fid_infinity": frechet_distance_infinity(real.features, fake.features, seed),
+    }
+
+
+def _inception_score(real: Features, fake: Features, seed: int) -> dict[str, float]:
+    mean, deviation = inception_score(fake.probabilities, seed=seed)
+    return {"inception_score": mean, "inception_score_std": deviation}
+
+
+def _kernel(real: Features, fake: Features, seed: int) -> dict[str, float]:
+    # KID has no bias at any size, so a small data set is compared in smaller subsets; half of it
+    # at most, since subsets that are all the same would have no deviation.
+    size = min(1000, len(real.features) // 2, len(fake.features) // 2)
+    mean, deviation = kernel_distance(real.features, fake.features, subset_size=size, seed=seed)
+    return {"kid": mean, "kid_std": deviation}
+
+
+def _manifold(real: Features, fake: Features, seed: int) -> dict[str, float]:
+    return manifold(real.features, fake.features)
+
+
+def _modes(real: Features, fake: Features, seed: int) -> dict[str, float]:
+    found = modes(fake.probabilities, class_histogram(real.probabilities))
+    return {"modes_covered": float(found["covered"]), "modes_kl": found["kl"]}
+
+
+def _memorisation(real: RealPixels, fake: Array, seed: int) -> dict[str, float]:
+    distance = nearest_distance(fake, real.train)
+    return {"memorisation": memorisation_from_distances(distance, real.test_distance)}
+
+
+OF_FEATURES: dict[str, Callable[[Features, Features, int], dict[str, float]]] = {
+    "frechet": _frechet,
+    "inception_score": _inception_score,
+    "kernel": _kernel,
+    "manifold": _manifold,
+}
+
+OF_CLASSES: dict[str, Callable[[Features, Features, int], dict[str, float]]] = {
+    "modes": _modes,
+}
+
+OF_PIXELS: dict[str, Callable[[RealPixels, Array, int], dict[str, float]]] = {
+    "memorisation": _memorisation,
+}

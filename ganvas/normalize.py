@@ -1,0 +1,106 @@
+"""From a data set as published to arrays of one shape: uint8 images and int64 labels."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.numpy import load_file
+
+from ganvas import files
+from ganvas.errors import GanvasError
+from ganvas.sources import SOURCES
+
+DIGITS = "digits.safetensors"
+
+
+def splits(
+    dataset: str, raw: Path, image_size: int, validation_images: int
+) -> dict[str, dict[str, np.ndarray]]:
+    """The splits `train`, `validation` and `test` of the files in `raw`.
+
+    Each is `images` uint8 (N, 1, image_size, image_size), 0 to 255, and `labels` int64 (N,).
+    The validation split is the last `validation_images` of the published training split.
+    Raises `GanvasError` on a file that is not what the data set's catalogue says.
+    """
+    train, test = _digits(raw / DIGITS) if dataset == "digits" else _mnist(raw)
+    source = SOURCES[dataset]
+    if len(train[0]) != source.train_images or len(test[0]) != source.test_images:
+        raise GanvasError(f"{raw}: {len(train[0])} and {len(test[0])} images, not those published")
+    cut = len(train[0]) - validation_images
+    parts = {
+        "train": (train[0][:cut], train[1][:cut]),
+        "validation": (train[0][cut:], train[1][cut:]),
+        "test": test,
+    }
+    return {
+        split: {"images": _resize(images, image_size)[:, None], "labels": labels.astype(np.int64)}
+        for split, (images, labels) in parts.items()
+    }
+
+
+def export_digits(path: Path) -> None:
+    """Write scikit-learn's digits: `images` uint8 (1797, 8, 8), 0 to 16, and `labels` int64."""
+    from sklearn.datasets import load_digits  # slow to import, only needed here
+
+    digits = load_digits()
+    tensors = {
+        "images": torch.tensor(digits.images, dtype=torch.uint8),
+        "labels": torch.tensor(digits.target, dtype=torch.int64),
+    }
+    files.write_tensors(path, tensors)
+
+
+def _mnist(raw: Path) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    train, test = (
+        (
+            read_idx(raw / f"{part}-images-idx3-ubyte.gz"),
+            read_idx(raw / f"{part}-labels-idx1-ubyte.gz"),
+        )
+        for part in ("train", "t10k")
+    )
+    return train, test
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """A gzipped IDX file of unsigned bytes (format: LeCun's MNIST page) as a uint8 array."""
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError) as error:
+        raise GanvasError(f"{path}: cannot be read ({error}); delete it, dvc repro again") from None
+    # Magic number: two zero bytes, the type (8: unsigned byte), the number of dimensions.
+    if content[:3] != b"\0\0\x08":
+        raise GanvasError(f"{path}: not an IDX file of bytes; delete it, dvc repro again")
+    dimensions = content[3]
+    shape = np.frombuffer(content, ">u4", dimensions, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+
+
+def _digits(path: Path) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    from sklearn.model_selection import train_test_split  # slow to import, only needed here
+
+    tensors = load_file(path)
+    images, labels = tensors["images"], tensors["labels"]
+    # scikit-learn's order is by writer; a stratified random split makes both parts alike.
+    train, test = train_test_split(
+        np.arange(len(images)),
+        test_size=SOURCES["digits"].test_images,
+        stratify=labels,
+        random_state=0,
+    )
+    grey = np.round(images * (255 / 16)).astype(np.uint8)  # published as 0 to 16
+    return (grey[train], labels[train]), (grey[test], labels[test])
+
+
+def _resize(images: np.ndarray, image_size: int) -> np.ndarray:
+    if images.shape[1:] == (image_size, image_size):
+        return images
+    return np.stack(
+        [
+            np.asarray(
+                Image.fromarray(image).resize((image_size, image_size), Image.Resampling.BICUBIC)
+            )
+            for image in images
+        ]
+    )

@@ -1,0 +1,571 @@
+"""The report on one data set: a single HTML page that needs nothing but itself.
+
+Pictures go in as base64, curves as JSON that a few lines of JavaScript draw. The page holds no
+date, so the same files give the same bytes.
+"""
+
+import base64
+import csv
+import errno
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeGuard
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from ganvas.errors import GanvasError
+
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+
+# What keeps a page small, whatever params.yaml asks for.
+PICTURE_BYTES = 300_000
+PROGRESS_STEPS = 24
+CURVE_POINTS = 2_000
+
+SMOOTHED_ROWS = 60  # shorter curves are drawn as they are
+SMOOTHING = 1 / 25  # of the curve: the running mean's window
+
+FASHION = (
+    *("T-shirt/top", "trouser", "pullover", "dress", "coat"),
+    *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
+)
+
+
+class Measure(NamedTuple):
+    """How a score is shown. `better`: lower, higher or zero; `kind`: number, share or count."""
+
+    title: str
+    better: str
+    kind: str
+    meaning: str
+
+
+MEASURES = {
+    "fid": Measure(
+        "Fréchet distance (FID)",
+        "lower",
+        "number",
+        "How far generated and real test images lie apart in feature space, each set seen as one "
+        "Gaussian. It grows with poor images and with missing variety; 0 is a perfect match.",
+    ),
+    "fid_infinity": Measure(
+        "FID of unlimited images",
+        "lower",
+        "number",
+        "The same distance as it would be with infinitely many generated images: free of the part "
+        "that their limited number adds. May fall slightly below 0.",
+    ),
+    "kid": Measure(
+        "Kernel distance (KID)",
+        "lower",
+        "number",
+        "Squared distance of the two sets of features under a polynomial kernel. Fair to small "
+        "sets; slightly negative at times when both are alike.",
+    ),
+    "inception_score": Measure(
+        "Inception Score",
+        "higher",
+        "number",
+        "Is each image recognisable, and are all together diverse? From 1 to the number of "
+        "classes. Compares with no real image.",
+    ),
+    "precision": Measure(
+        "Precision",
+        "higher",
+        "share",
+        "Share of generated images that lie among the real ones: are they realistic?",
+    ),
+    "recall": Measure(
+        "Recall",
+        "higher",
+        "share",
+        "Share of real images that lie among the generated ones: is the variety there?",
+    ),
+    "density": Measure(
+        "Density",
+        "higher",
+        "number",
+        "Realism, less swayed by outliers than precision: how many real neighbourhoods hold a "
+        "generated image. About 1 for real images, and may exceed it.",
+    ),
+    "coverage": Measure(
+        "Coverage",
+        "higher",
+        "share",
+        "Variety, less swayed by outliers than recall: share of real images with a generated image "
+        "in their neighbourhood.",
+    ),
+    "modes_covered": Measure(
+        "Classes made",
+        "higher",
+        "count",
+        "Classes that the classifier saw at least once among the generated images.",
+    ),
+    "modes_kl": Measure(
+        "Class imbalance",
+        "lower",
+        "number",
+        "How far the shares of the classes differ from the real ones (KL divergence in nats); 0 "
+        "when they are equal.",
+    ),
+    "memorisation": Measure(
+        "Memorisation",
+        "zero",
+        "number",
+        "How much closer to the training images generated images lie than unseen real ones do: 0 "
+        "equally far, 1 copies. Negative is further away, as poor images are.",
+    ),
+}
+DIRECTIONS = {"lower": "lower is better", "higher": "higher is better", "zero": "0 is best", "": ""}
+EXTRACTORS = {
+    "classifier": "Features of the classifier that was trained on this data set",
+    "inception": "Features of InceptionV3: comparable with published scores, though that network "
+    "was made for colour photographs",
+    "pixels": "Pixels, without any network",
+}
+
+
+class Folders(NamedTuple):
+    """Where the files of one model lie."""
+
+    model: Path  # config.json, history.csv, progress/iteration-NNNNNNN.png
+    samples: Path  # grid.png, interpolation.png and, optionally, nearest.png
+    results: Path  # metrics.json, selection.json, selection.csv
+
+
+class Lineage(NamedTuple):
+    """What made the figures; the dictionaries are by model."""
+
+    commit: str | None  # None: no git
+    dirty: bool  # code or parameters differed from the commit
+    data: str  # hash of the normalized images
+    generators: Mapping[str, str]  # hashes of the generators' checkpoints
+    runs: Mapping[str, str] = {}  # MLflow run ids, where they are known
+
+
+def page(dataset: str, results: Path, models: Mapping[str, Folders], lineage: Lineage) -> str:
+    """The HTML of the report on `dataset`.
+
+    `results` holds floor.json and classifier.json; `models` says for each model, in the order of
+    the columns, where its files are. Raises `GanvasError` when a file is missing or broken.
+    """
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    # A number that is not finite would not be JSON.
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    environment.filters |= {"number": number, "percent": percent}
+    try:
+        template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+        return template.render(_content(dataset, results, models, lineage))
+    except FileNotFoundError as error:
+        path = error.filename
+        raise GanvasError(f"{path}: missing; make it with `dvc repro report@{dataset}`") from None
+    except OSError as error:
+        raise GanvasError(
+            f"{error.filename}: cannot be read ({error.strerror}); delete it and make it again "
+            f"with `dvc repro report@{dataset}`"
+        ) from None
+
+
+def number(value: float | None) -> str:
+    """About four digits: 531.4, 75.46, 0.0698; a dash for what is not there."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:,.{_decimals(value)}f}".replace("-", "−")
+
+
+def percent(share: float | None) -> str:
+    return "–" if share is None or not math.isfinite(share) else f"{100 * share:.1f} %"
+
+
+def running_mean(values: Sequence[float] | NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """Centred mean over `window` values (odd), fewer at the ends; NaN values do not count."""
+    raw = np.asarray(values, dtype=np.float64)
+    known = np.isfinite(raw)
+    sums, counts = (
+        np.convolve(part, np.ones(window), "full")[window // 2 : window // 2 + len(raw)]
+        for part in (np.where(known, raw, 0.0), known.astype(np.float64))
+    )
+    # Far from any known value nothing is known.
+    means: NDArray[np.float64] = np.full(len(raw), np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0.5)
+    return means
+
+
+def steps(drawn: Mapping[str, Iterable[int]], limit: int = PROGRESS_STEPS) -> list[dict[str, Any]]:
+    """For each position of the slider its iteration, and each model's picture and caption there.
+
+    `drawn` are the iterations of which a model has a picture. A model without one at that
+    iteration shows its nearest earlier one, or None before its first. Where there are more than
+    `limit` iterations, `limit` of them, evenly spread, remain.
+    """
+    iterations = sorted({iteration for of_model in drawn.values() for iteration in of_model})
+    if len(iterations) > limit:
+        kept = np.linspace(0, len(iterations) - 1, limit).round().astype(int)
+        iterations = [iterations[index] for index in kept]
+    positions = []
+    for iteration in iterations:
+        shown = {
+            model: max((earlier for earlier in of_model if earlier <= iteration), default=None)
+            for model, of_model in drawn.items()
+        }
+        captions = {model: _caption(iteration, picture) for model, picture in shown.items()}
+        positions.append({"iteration": iteration, "shown": shown, "captions": captions})
+    return positions
+
+
+def _caption(iteration: int, shown: int | None) -> str:
+    if shown is None:
+        return f"no picture at iteration {iteration:,} or before"
+    if shown == iteration:
+        return f"iteration {iteration:,}"
+    return f"no picture at iteration {iteration:,}; this is {shown:,}, its nearest earlier one"
+
+
+def _content(
+    dataset: str, results: Path, models: Mapping[str, Folders], lineage: Lineage
+) -> dict[str, Any]:
+    """What the template shows."""
+    floor, classifier = _json(results / "floor.json"), _json(results / "classifier.json")
+    metrics = {model: _json(at.results / "metrics.json") for model, at in models.items()}
+    configs = {model: _json(at.model / "config.json") for model, at in models.items()}
+    selections = {model: _selection(at.results) for model, at in models.items()}
+    histories = {model: _history(at.model / "history.csv") for model, at in models.items()}
+    histograms = _histograms(floor, metrics)
+    differing, agreeing = _parameters(configs)
+    sections = _sections(floor, metrics)
+    progress = {model: _progress(at.model / "progress") for model, at in models.items()}
+    positions = steps(progress)
+    loss_charts, selection_charts = _loss_charts(histories), _selection_charts(selections)
+    return {
+        "dataset": dataset,
+        "models": list(models),
+        "classifier": classifier,
+        "images": {model: scores["images"] for model, scores in metrics.items()},
+        "floor_images": floor["images"],
+        "headline": _headline(sections, list(models)),
+        "sections": sections,
+        "selections": selections,
+        "histories": histories,
+        "differing": differing,
+        "agreeing": agreeing,
+        "warnings": {model: config.get("warnings", []) for model, config in configs.items()},
+        "grids": {model: _picture(at.samples / "grid.png") for model, at in models.items()},
+        "interpolations": {
+            model: _picture(at.samples / "interpolation.png") for model, at in models.items()
+        },
+        "nearest": {
+            model: _picture(at.samples / "nearest.png")
+            for model, at in models.items()
+            if (at.samples / "nearest.png").exists()
+        },
+        "steps": positions,
+        "frames": {
+            model: {
+                iteration: _picture(path)
+                for iteration, path in pictures.items()
+                if any(position["shown"][model] == iteration for position in positions)
+            }
+            for model, pictures in progress.items()
+        },
+        "has_histogram": bool(histograms),
+        "has_probabilities": any(name.startswith("probability-") for name in loss_charts),
+        "log_fid": any(chart["log"] for chart in selection_charts.values()),
+        "charts": {
+            **loss_charts,
+            **selection_charts,
+            **(
+                {"histogram": _histogram_chart(dataset, list(models), histograms)}
+                if histograms
+                else {}
+            ),
+        },
+        "lineage": lineage,
+    }
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        raise GanvasError(f"{path}: not the JSON that was written; delete it and run `dvc repro`")
+    return values
+
+
+def _csv(path: Path, columns: Sequence[str]) -> dict[str, list[float]]:
+    """The file's columns by name, of which `columns` must be there, with one row at least."""
+    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+    missing = [column for column in columns if not rows or column not in rows[0]]
+    try:
+        if not missing:
+            return {name: [float(row[name]) for row in rows] for name in rows[0]}
+    except (TypeError, ValueError):
+        missing = ["a number in every field"]
+    raise GanvasError(f"{path}: lacks {missing[0]}; delete it and run `dvc repro`")
+
+
+def _picture(path: Path) -> str:
+    """A data URI; a picture above `PICTURE_BYTES` is halved until it is below."""
+    content = path.read_bytes()
+    try:
+        while len(content) > PICTURE_BYTES:
+            buffer = io.BytesIO()
+            with Image.open(io.BytesIO(content)) as image:
+                image.reduce(2).save(buffer, "png", optimize=True)
+            content = buffer.getvalue()
+    except UnidentifiedImageError:
+        raise GanvasError(f"{path}: no picture; delete it and run `dvc repro`") from None
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+def _progress(folder: Path) -> dict[int, Path]:
+    """The progress pictures by iteration."""
+    found = {int(path.stem.removeprefix("iteration-")): path for path in folder.glob("iter*.png")}
+    if not found:
+        raise FileNotFoundError(errno.ENOENT, "", str(folder / "iteration-*.png"))
+    return dict(sorted(found.items()))
+
+
+def _sections(floor: dict[str, Any], metrics: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each extractor its scores: rows of the floor and each model's value."""
+    names = [
+        name for scores in metrics.values() for name in scores if isinstance(scores[name], dict)
+    ]
+    order = {key: index for index, key in enumerate(MEASURES)}
+    sections = []
+    for name in dict.fromkeys(names):
+        columns = {model: scores.get(name, {}) for model, scores in metrics.items()}
+        real = floor.get(name, {})
+        keys = dict.fromkeys(key for scores in columns.values() for key in scores)
+        rows = [
+            _row(key, real, columns)
+            for key in sorted(keys, key=lambda key: order.get(key, len(order)))
+            if not key.endswith("_std") and any(_is_number(c.get(key)) for c in columns.values())
+        ]
+        sections.append({"name": name, "about": EXTRACTORS.get(name, name), "rows": rows})
+    return sections
+
+
+def _row(key: str, floor: dict[str, Any], columns: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    measure = MEASURES.get(key, Measure(key, "", "number", ""))
+    values = {model: scores.get(key) for model, scores in columns.items()}
+    known = [value for value in values.values() if _is_number(value)]
+    best = {"lower": min, "higher": max}.get(measure.better)
+    winner = best(known) if best and len(set(known)) > 1 else None
+    return {
+        "key": key,
+        "title": measure.title,
+        "direction": DIRECTIONS[measure.better],
+        "meaning": measure.meaning,
+        "floor": _cell(measure.kind, floor, key),
+        "cells": {
+            model: {
+                **_cell(measure.kind, scores, key),
+                "best": winner is not None and winner == values[model],
+            }
+            for model, scores in columns.items()
+        },
+    }
+
+
+def _cell(kind: str, scores: dict[str, Any], key: str) -> dict[str, Any]:
+    value, deviation = scores.get(key), scores.get(f"{key}_std")
+    if not _is_number(value):
+        return {"value": None, "text": "–", "deviation": ""}
+    if kind == "share":
+        return {"value": value, "text": percent(value), "deviation": ""}
+    if kind == "count":
+        return {"value": value, "text": f"{value:.0f}", "deviation": ""}
+    # The deviation shows as many decimals as its value.
+    spread = f"{deviation:,.{_decimals(value)}f}" if _is_number(deviation) else ""
+    return {"value": value, "text": number(value), "deviation": spread}
+
+
+def _headline(sections: list[dict[str, Any]], models: list[str]) -> dict[str, Any] | None:
+    """The FID of each model, best first, by the first extractor."""
+    for section in sections:
+        for row in section["rows"]:
+            cells = {model: row["cells"][model] for model in models}
+            if row["key"] == "fid" and all(_is_number(c["value"]) for c in cells.values()):
+                ranked = sorted(models, key=lambda model: cells[model]["value"])
+                scores = [(model, cells[model]["text"]) for model in ranked]
+                return {
+                    "extractor": section["name"],
+                    "scores": scores,
+                    "floor": row["floor"]["text"],
+                }
+    return None
+
+
+def _parameters(
+    configs: dict[str, dict[str, Any]],
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Parameters that differ, with each model's value, and those that agree."""
+    apart = ("dataset", "model", "warnings")  # said elsewhere on the page
+    keys = dict.fromkeys(key for config in configs.values() for key in config if key not in apart)
+    shown = {key: [_plain(config.get(key)) for config in configs.values()] for key in keys}
+    differing = {key: values for key, values in shown.items() if len(set(values)) > 1}
+    agreeing = {key: values[0] for key, values in shown.items() if key not in differing}
+    return differing, agreeing
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "–" if value is None else str(value)
+
+
+def _selection(folder: Path) -> dict[str, Any]:
+    """selection.json with the table of selection.csv and the FID at the lowest generator loss."""
+    chosen = _json(folder / "selection.json")
+    table = _csv(folder / "selection.csv", ("epoch", "iteration", "fid", "generator_loss"))
+    fids = dict(zip(table["epoch"], table["fid"], strict=True))
+    of_lowest_loss = fids.get(chosen["lowest_generator_loss_epoch"])
+    return {**chosen, "table": table, "lowest_generator_loss_fid": of_lowest_loss}
+
+
+def _history(path: Path) -> dict[str, Any]:
+    """Columns of a training's curves, how many iterations a point averages, and the smoothing."""
+    columns = _csv(path, ("iteration", "epoch", "discriminator_loss", "generator_loss"))
+    averaged = int(columns["iteration"][0])
+    rows = len(columns["iteration"])
+    if rows > CURVE_POINTS:
+        group = -(-rows // CURVE_POINTS)
+        averaged *= group
+        for name, values in columns.items():
+            parts = [values[start : start + group] for start in range(0, rows, group)]
+            whole = name in ("iteration", "epoch")
+            columns[name] = [part[-1] if whole else float(np.mean(part)) for part in parts]
+    points = len(columns["iteration"])
+    window = 2 * round(points * SMOOTHING / 2) + 1 if points >= SMOOTHED_ROWS else 0
+    return {"columns": columns, "averaged": averaged, "window": window}
+
+
+def _loss_charts(histories: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Three charts per model; a quantity has the same scale for all of them."""
+    kinds = {
+        "generator": {"generator_loss": "loss"},
+        "discriminator": {"discriminator_loss": "loss"},
+        "probability": {"real_probability": "D(real)", "fake_probability": "D(generated)"},
+    }
+    charts = {}
+    for kind, series in kinds.items():
+        having = {m: h for m, h in histories.items() if series.keys() <= h["columns"].keys()}
+        top = 1.0
+        if kind != "probability":
+            curves = [having[model]["columns"][name] for model in having for name in series]
+            top = max((v for curve in curves for v in curve if math.isfinite(v)), default=1.0)
+        for model, history in having.items():
+            columns, window = history["columns"], history["window"]
+            charts[f"{kind}-{model}"] = {
+                "kind": "line",
+                "label": f"{model}, {kind}: {', '.join(series.values())} by iteration",
+                "x": columns["iteration"],
+                "x_name": "iteration",
+                "epochs": _short(columns["epoch"]),
+                "y": [0, top or 1.0],
+                "log": False,
+                "series": [
+                    {
+                        "name": label,
+                        "values": _short(columns[name]),
+                        "smooth": _short(running_mean(columns[name], window)) if window else None,
+                    }
+                    for name, label in series.items()
+                ],
+                "marks": [],
+            }
+    return charts
+
+
+def _selection_charts(selections: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """One chart of FID by epoch per model, all on one scale."""
+    fids = [fid for chosen in selections.values() for fid in chosen["table"]["fid"]]
+    fids = [fid for fid in fids if math.isfinite(fid)] or [1.0]
+    low, high = min(fids), max(fids)
+    log = low > 0 and high > 10 * low
+    charts = {}
+    for model, chosen in selections.items():
+        epochs = chosen["table"]["epoch"]
+        marked = {
+            "taken": chosen["epoch"],
+            "best": chosen["best_epoch"],
+            "loss": chosen["lowest_generator_loss_epoch"],
+        }
+        charts[f"fid-{model}"] = {
+            "kind": "line",
+            "label": f"{model}: FID of each checkpoint by epoch",
+            "x": epochs,
+            "x_name": "epoch",
+            "epochs": None,
+            "y": [low / 1.15, high * 1.15] if log else [min(low, 0), high * 1.05 or 1.0],
+            "log": log,
+            "dots": len(epochs) <= 60,
+            "series": [{"name": "FID", "values": _short(chosen["table"]["fid"]), "smooth": None}],
+            "extra": {"generator loss": _short(chosen["table"]["generator_loss"])},
+            "marks": [
+                {"kind": kind, "at": epochs.index(epoch)}
+                for kind, epoch in marked.items()
+                if epoch in epochs
+            ],
+        }
+    return charts
+
+
+def _histograms(
+    floor: dict[str, Any], metrics: dict[str, dict[str, Any]]
+) -> dict[str, list[float]]:
+    """Shares of the classes by model, the real ones under ""; empty where no model has them."""
+    found = {
+        name: scores.get("classifier", {}).get("histogram")
+        for name, scores in {"": floor, **metrics}.items()
+    }
+    have = {name: shares for name, shares in found.items() if shares}
+    return have if have.keys() & metrics.keys() else {}
+
+
+def _histogram_chart(
+    dataset: str, models: list[str], histograms: dict[str, list[float]]
+) -> dict[str, Any]:
+    classes = max(len(shares) for shares in histograms.values())
+    top = max(share for shares in histograms.values() for share in shares)
+    names = FASHION if dataset == "fashion_mnist" and classes == len(FASHION) else range(classes)
+    return {
+        "kind": "bars",
+        "label": "share of each class among the images",
+        "x": list(range(classes)),
+        "names": [str(name) for name in names],
+        "x_name": "class",
+        "y": [0, 100 * top * 1.05],
+        "series": [
+            {
+                "name": model or "real images",
+                "tone": models.index(model) if model else None,
+                "values": _short([100 * share for share in shares]),
+            }
+            for model, shares in histograms.items()
+        ],
+    }
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _decimals(value: float) -> int:
+    digits = 3 - math.floor(math.log10(abs(value))) if value else 2
+    return min(max(digits, 0), 4)
+
+
+def _short(values: Iterable[float]) -> list[float | None]:
+    """Four digits are more than a chart shows; JSON has no NaN."""
+    return [float(f"{value:.4g}") if math.isfinite(value) else None for value in values]

@@ -1,0 +1,257 @@
+"""One training on disk: the state to go on from, and what it has made so far.
+
+A run's folder is named after a hash of everything its result depends on, except how long it is
+trained: the same recipe finds its state again, a longer one goes on from it, any other starts anew.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ganvas import checkpoints, files, pictures, seeds
+from ganvas.errors import GanvasError
+from ganvas.training import MEASURED, Training
+
+log = logging.getLogger(__name__)
+
+HISTORY = ("iteration", "epoch", *MEASURED)
+PICTURE_COLUMNS = 5
+# A discriminator whose loss stays this low for this long tells the generator nothing any more.
+WON_LOSS, WON_ITERATIONS = 1e-3, 1000
+KEPT_RUNS = 3  # of one model; older ones are deleted
+
+
+class Plan(NamedTuple):
+    """When the loop stops to write something. All but `save_seconds` shows in the result."""
+
+    epochs: int
+    checkpoint_every: int  # epochs
+    pictures: list[int]  # iterations
+    log_every: int  # iterations
+    save_seconds: float
+
+
+class Stop(NamedTuple):
+    """Where the loop has paused: rows of HISTORY that are new, and a picture if one was drawn."""
+
+    iteration: int
+    history: list[tuple[float, ...]]
+    picture: Path | None
+
+
+def key(facts: dict[str, Any], sources: list[Path]) -> str:
+    """Hash of the facts (any JSON values) and of the source files that train."""
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for path in sources:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class Run:
+    """A training that goes on from the state in `folder`, if there is one that fits.
+
+    Hold the folder's `exclusive` lock meanwhile.
+    """
+
+    def __init__(self, folder: Path, training: Training, plan: Plan) -> None:
+        self.folder, self.training, self.plan = folder, training, plan
+        self.measured = torch.empty(0, len(MEASURED))  # of every iteration so far
+        self.interrupted = False
+        folder.mkdir(parents=True, exist_ok=True)
+        self._restore()
+
+    @property
+    def iterations(self) -> int:
+        """How many the whole run has."""
+        return self.plan.epochs * self.training.iterations_per_epoch
+
+    def go_on(self) -> Iterator[Stop]:
+        """Train to the end, or until `interrupted`; yields at each point that is logged or drawn.
+
+        Raises `GanvasError` on a loss that is not finite; the state of the last good moment stays.
+        """
+        training = self.training
+        saved = epoch_began = time.monotonic()
+        while training.iteration < self.iterations and not self.interrupted:
+            start = training.iteration
+            rows = training.advance(self._next_stop() - start)
+            self._check_finite(rows, start)
+            self.measured = torch.cat([self.measured, rows])
+            self._checkpoint()
+            yield Stop(training.iteration, self._history(start), self._draw())
+            now = time.monotonic()
+            epoch_ended = training.iteration % training.iterations_per_epoch == 0
+            # Every save_seconds, and at each epoch's end where epochs take longer than that.
+            long_epoch = epoch_ended and now - epoch_began > self.plan.save_seconds
+            if now - saved >= self.plan.save_seconds or long_epoch:
+                self.save()
+                saved = now
+            epoch_began = now if epoch_ended else epoch_began
+        self.save()
+
+    def interrupt(self) -> None:
+        """Let the loop end, with its state written, at its next stop. Safe in a signal handler."""
+        self.interrupted = True
+
+    def save(self) -> None:
+        """Write the state to go on from. Weights that are not finite are never written."""
+        state = self.training.state()
+        if all(bool(v.isfinite().all()) for v in state.values() if v.is_floating_point()):
+            files.write_tensors(
+                self.folder / "state.safetensors", state | {"measured": self.measured}
+            )
+
+    def warnings(self) -> list[str]:
+        """What a person should know about how the training went."""
+        lost = 0
+        for iteration, loss in enumerate(self.measured[:, 0].tolist(), start=1):
+            lost = lost + 1 if loss < WON_LOSS else 0
+            if lost == WON_ITERATIONS:
+                return [
+                    f"the discriminator has won: its loss stayed under {WON_LOSS} for "
+                    f"{WON_ITERATIONS} iterations up to iteration {iteration}; the generator "
+                    "learns nothing from it. Lower lr_discriminator or raise lr_generator"
+                ]
+        return []
+
+    def export(self, target: Path, config: dict[str, Any]) -> None:
+        """Write what the whole run gives below `target`: nothing that names a moment or place."""
+        for path in self._made(self.iterations):
+            files.write_bytes(target / path.relative_to(self.folder), path.read_bytes())
+        frames = sorted((target / "progress").glob("*.png"))
+        pictures.save_gif(target / "progress.gif", frames)
+        weights = self.training.discriminator.state_dict()
+        files.write_tensors(target / "discriminator.safetensors", weights)
+        files.write_csv(target / "history.csv", HISTORY, self._history(0, complete=True))
+        files.write_json(target / "config.json", config | {"warnings": self.warnings()})
+
+    def _restore(self) -> None:
+        path = self.folder / "state.safetensors"
+        if not path.exists():
+            return
+        try:
+            state = load_file(path)
+            measured, done = state.pop("measured"), int(state["iteration"])
+            if done <= self.iterations and all(made.exists() for made in self._made(done)):
+                self.training.restore(state)
+                self.measured = measured
+        except (SafetensorError, KeyError, RuntimeError, OSError) as error:
+            log.warning("%s cannot be read (%s): training starts anew", path, error)
+
+    def _next_stop(self) -> int:
+        """The next iteration at which something is written."""
+        done, epoch = self.training.iteration, self.training.iterations_per_epoch
+        stops = [self.iterations, (done // epoch + 1) * epoch]
+        stops += [(done // self.plan.log_every + 1) * self.plan.log_every]
+        stops += [iteration for iteration in self.plan.pictures if iteration > done]
+        return min(stops)
+
+    def _history(self, start: int, complete: bool = False) -> list[tuple[float, ...]]:
+        """Rows of HISTORY since iteration `start`: each the mean over `log_every` iterations.
+
+        With `complete`, a last row averages the iterations that are left over.
+        """
+        every, done = self.plan.log_every, len(self.measured)
+        ends = list(range((start // every + 1) * every, done + 1, every))
+        if complete and done % every:
+            ends.append(done)
+        rows = []
+        for end in ends:
+            window = self.measured[(end - 1) // every * every : end]
+            means = window.double().mean(0).tolist()
+            rows.append((end, end / self.training.iterations_per_epoch, *means))
+        return rows
+
+    def _checkpoint(self) -> None:
+        training = self.training
+        epoch, rest = divmod(training.iteration, training.iterations_per_epoch)
+        if rest or (epoch % self.plan.checkpoint_every and epoch != self.plan.epochs):
+            return
+        loss = self.measured[-training.iterations_per_epoch :, 1].double().mean().item()
+        facts = checkpoints.Facts(epoch, training.iteration, loss)
+        checkpoints.save(self._checkpoint_path(epoch), training.generator, training.ema, facts)
+
+    def _draw(self) -> Path | None:
+        training = self.training
+        if training.iteration not in {*self.plan.pictures, self.iterations}:
+            return None
+        noise = seeds.generator(training.seed, "pictures")
+        z = torch.randn(PICTURE_COLUMNS**2, training.recipe.latent_dim, generator=noise)
+        images = training.generate(z).squeeze(1).numpy()
+        path = self._picture_path(training.iteration)
+        pictures.save_png(path, pictures.grid(images, PICTURE_COLUMNS, scale=2))
+        return path
+
+    def _made(self, iteration: int) -> list[Path]:
+        """The checkpoints and pictures that this plan has made up to `iteration`."""
+        epochs = {*range(self.plan.checkpoint_every, self.plan.epochs, self.plan.checkpoint_every)}
+        epochs.add(self.plan.epochs)
+        per_epoch = self.training.iterations_per_epoch
+        drawn = {*self.plan.pictures, self.iterations}
+        return [self._checkpoint_path(e) for e in sorted(epochs) if e * per_epoch <= iteration] + [
+            self._picture_path(i) for i in sorted(drawn) if i <= iteration
+        ]
+
+    def _checkpoint_path(self, epoch: int) -> Path:
+        return self.folder / "generator" / f"epoch-{epoch:04}.safetensors"
+
+    def _picture_path(self, iteration: int) -> Path:
+        return self.folder / "progress" / f"iteration-{iteration:07}.png"
+
+    def _check_finite(self, rows: Tensor, start: int) -> None:
+        bad = (~rows[:, :2].isfinite().all(1)).nonzero()
+        if not len(bad):
+            return
+        first = int(bad[0])
+        discriminator_loss, generator_loss = rows[first, :2].tolist()
+        raise GanvasError(
+            f"iteration {start + first + 1}: a loss is not finite (discriminator "
+            f"{discriminator_loss}, generator {generator_loss}); lower lr_generator and "
+            "lr_discriminator in params.yaml, or set train.precision: float32"
+        )
+
+
+def forget_old_runs(folder: Path, keep: int = KEPT_RUNS) -> None:
+    """Delete all but the newest runs below `folder`; one that is being trained is left alone."""
+    runs = [path for path in folder.glob("*") if path.is_dir()]
+    for path in sorted(runs, key=lambda path: path.stat().st_mtime, reverse=True)[keep:]:
+        try:
+            with FileLock(path.with_suffix(".lock"), timeout=0):
+                shutil.rmtree(path, ignore_errors=True)
+            path.with_suffix(".lock").unlink(missing_ok=True)
+        except (Timeout, OSError):
+            pass
+
+
+@contextmanager
+def exclusive(lock: Path, what: str) -> Iterator[None]:
+    """Hold the lock file; the system lets go of it even when the process is killed.
+
+    Raises `GanvasError` when another process holds it.
+    """
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(lock)
+        held.acquire(timeout=0)
+    except Timeout:
+        raise GanvasError(
+            f"{what}: another process is training it; wait for it or stop it"
+        ) from None
+    except OSError as error:
+        raise GanvasError(f"{lock}: {error.strerror}; make the folder writable") from None
+    try:
+        yield
+    finally:
+        held.release()

@@ -1,0 +1,32 @@
+"""How a stage is started: `python -m stages.NAME --dataset D [--model M]`."""
+
+import argparse
+import inspect
+import logging
+import sys
+from collections.abc import Callable
+
+from ganvas import config
+from ganvas.errors import GanvasError
+
+INTERRUPTED = 130  # what a shell reports after Ctrl-C
+
+
+def run(main: Callable[..., None]) -> None:
+    """Call `main` with an option for each of its parameters; a `GanvasError` ends in one line."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for library in ("alembic", "matplotlib", "mlflow", "filelock", "PIL"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
+    names = list(inspect.signature(main).parameters)
+    for name in names:
+        parser.add_argument(f"--{name}", required=True)
+    arguments = vars(parser.parse_args())
+    try:
+        if names:
+            config.load().check_names(**arguments)
+        main(**arguments)
+    except GanvasError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,50 @@
+"""Where things come from: git's commit and DVC's hashes."""
+
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+
+# What `dvc repro` itself rewrites says nothing about the code that ran.
+WRITTEN_BY_REPRO = (":!dvc.lock", ":!results")
+
+
+def git(*arguments: str) -> str | None:
+    """Git's answer, or None where there is no git, no repository or no commit."""
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def commit() -> str | None:
+    return git("rev-parse", "HEAD")
+
+
+def dirty() -> bool:
+    """Whether code or parameters differ from the commit."""
+    return bool(git("status", "--porcelain", "--", ".", *WRITTEN_BY_REPRO))
+
+
+def experiment() -> str | None:
+    """The name that `dvc exp run` gave, where it is what runs."""
+    return os.environ.get("DVC_EXP_NAME")
+
+
+def dvc_hash(path: Path) -> str:
+    """The hash that dvc.lock records for a file or a folder.
+
+    A folder's is the md5 of the JSON list of its files' md5s and paths, marked ".dir".
+    """
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "md5").hexdigest()
+    entries = [
+        {"md5": dvc_hash(file), "relpath": file.relative_to(path).as_posix()}
+        for file in path.rglob("*")
+        if file.is_file()
+    ]
+    entries.sort(key=lambda entry: entry["relpath"])
+    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"

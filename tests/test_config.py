@@ -1,0 +1,369 @@
+"""params.yaml is valid, and what is wrong in it is named in one line."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from ruamel.yaml import YAML
+
+from ganvas import config, networks
+from ganvas.errors import GanvasError
+from ganvas.sources import SOURCES
+
+Refusal = Callable[[str, Any], str]
+
+
+def put(values: dict[str, Any], key: str, value: Any) -> None:
+    """Set the dotted `key`."""
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values[parent]
+    values[last] = value
+
+
+def keys(values: Any) -> Iterator[str]:
+    """Every key of nested dicts and lists."""
+    if isinstance(values, dict):
+        yield from values
+        values = list(values.values())
+    if isinstance(values, list):
+        for value in values:
+            yield from keys(value)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "params.yaml"
+
+
+@pytest.fixture
+def edited(file: Path, params: dict[str, Any]) -> Callable[[str, Any], Path]:
+    """The committed params.yaml with one more change per call."""
+
+    def edit(key: str, value: Any) -> Path:
+        put(params, key, value)
+        with file.open("w") as stream:
+            YAML().dump(params, stream)
+        return file
+
+    return edit
+
+
+@pytest.fixture
+def refusal(edited: Callable[[str, Any], Path]) -> Refusal:
+    """The line that a change of one key gives."""
+
+    def refuse(key: str, value: Any) -> str:
+        path = edited(key, value)
+        with pytest.raises(GanvasError) as caught:
+            config.load(path)
+        line = str(caught.value)
+        assert "\n" not in line
+        assert line.startswith(f"{path}: "), "says in which file"
+        return line.removeprefix(f"{path}: ")
+
+    return refuse
+
+
+class TestCommitted:
+    def test_is_valid(self, root: Path) -> None:
+        config.load(root / "params.yaml")
+
+    def test_is_the_whole_matrix(self, root: Path) -> None:
+        matrix = config.load(root / "params.yaml").matrix
+        assert matrix.datasets == ["digits", "mnist", "fashion_mnist"]
+        assert matrix.models == ["gan", "dcgan"]
+
+    def test_recipes_are_the_tutorials(self, root: Path) -> None:
+        models = config.load(root / "params.yaml").models
+        common = {"latent_dim": 100, "batch_size": 64, "discriminator_steps": 1, "ema_decay": 0.0}
+        gan = {"epochs": 200, "lr_generator": 1e-4, "lr_discriminator": 2e-4, "betas": [0.9, 0.999]}
+        dcgan = {
+            "epochs": 20,
+            "lr_generator": 2e-4,
+            "lr_discriminator": 2e-4,
+            "betas": [0.5, 0.999],
+        }
+        for name, recipe in {"gan": common | gan, "dcgan": common | dcgan}.items():
+            assert recipe.items() <= models[name].model_dump().items()
+
+    def test_mnist_is_trained_with_the_tutorials_recipes_unchanged(self, root: Path) -> None:
+        params = config.load(root / "params.yaml")
+        for dataset in ("mnist", "fashion_mnist"):
+            for model in params.models:
+                assert params.recipe(dataset, model) == params.models[model]
+
+    def test_has_no_name_that_dvcs_run_cache_ignores(self, params: dict[str, Any]) -> None:
+        found = list(keys(params))
+        assert "validation_images" in found, "looks at every depth"
+        assert not {"size", "nfiles"} & set(found)
+
+
+class TestNames:
+    def test_no_section_could_hold_a_name_that_dvcs_run_cache_ignores(self) -> None:
+        sections = config.Section.__subclasses__()
+        assert config.Params in sections
+        assert not {"size", "nfiles"} & {name for s in sections for name in s.model_fields}
+
+    def test_of_networks_are_those_that_can_be_built(self) -> None:
+        allowed = get_args(config.Recipe.model_fields["network"].annotation)
+        assert set(allowed) == set(networks.NETWORKS)
+
+    def test_asked_for_on_the_command_line(self, root: Path) -> None:
+        params = config.load(root / "params.yaml")
+        params.check_names(dataset="mnist", model="gan")
+        with pytest.raises(GanvasError, match="unknown data set 'mnits'; did you mean 'mnist'"):
+            params.check_names(dataset="mnits")
+        with pytest.raises(GanvasError, match="unknown model 'wxyz'; allowed: gan, dcgan"):
+            params.check_names(dataset="mnist", model="wxyz")
+
+
+class TestOverrides:
+    """Settings of a data set."""
+
+    def test_change_only_what_they_name(self, edited: Callable[[str, Any], Path]) -> None:
+        params = config.load(edited("datasets.digits.models.dcgan", {"epochs": 7}))
+        changed = params.recipe("digits", "dcgan").model_dump()
+        assert changed == params.models["dcgan"].model_dump() | {"epochs": 7}
+        assert params.recipe("mnist", "dcgan").epochs == params.models["dcgan"].epochs != 7
+
+    def test_of_the_classifier(self, edited: Callable[[str, Any], Path]) -> None:
+        params = config.load(edited("datasets.digits.classifier", {"lr": 0.5}))
+        changed = params.classifier_for("digits").model_dump()
+        assert changed == params.classifier.model_dump() | {"lr": 0.5}
+        assert params.classifier_for("mnist") == params.classifier
+
+    def test_may_leave_a_model_out(self, edited: Callable[[str, Any], Path]) -> None:
+        params = config.load(edited("datasets.digits.models", {}))
+        assert params.recipe("digits", "gan") == params.models["gan"]
+
+    def test_are_checked_like_the_section_they_override(self, refusal: Refusal) -> None:
+        line = refusal("datasets.mnist.models.gan", {"epochs": 0})
+        assert "datasets.mnist.models.gan.epochs: 0 is not allowed" in line
+        assert "greater than or equal to 1" in line
+
+
+@pytest.mark.parametrize(
+    ("key", "section", "likely"),
+    [
+        ("sede", "the file", "seed"),
+        ("train.precison", "train", "precision"),
+        ("models.dcgan.epcohs", "models.dcgan", "epochs"),
+        ("datasets.digits.validaton_images", "datasets.digits", "validation_images"),
+        ("datasets.digits.models.gan.epcohs", "datasets.digits.models.gan", "epochs"),
+        ("datasets.digits.classifier.epcohs", "datasets.digits.classifier", "epochs"),
+        ("matrix.dataset", "matrix", "datasets"),
+        ("tracking.enable", "tracking", "enabled"),
+    ],
+)
+def test_misspelt_key_is_named_with_the_likely_spelling(
+    refusal: Refusal, key: str, section: str, likely: str
+) -> None:
+    misspelt = key.rpartition(".")[2]
+    expected = f"{section}: unknown key {misspelt!r}; did you mean {likely!r}?"
+    assert refusal(key, 1) == expected
+
+
+def test_key_like_no_other_is_answered_with_what_is_allowed(refusal: Refusal) -> None:
+    line = refusal("sample.zzz", 1)
+    assert line == "sample: unknown key 'zzz'; allowed: grid, interpolation"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("models.dcgan.lr_generator", -0.1, "greater than 0"),
+        ("models.gan.lr_discriminator", 0, "greater than 0"),
+        ("models.gan.lr_generator", 1.5, "less than or equal to 1"),
+        ("models.gan.lr_generator", math.nan, "less than or equal to 1"),
+        ("classifier.lr", -1, "greater than 0"),
+        ("models.gan.epochs", 0, "greater than or equal to 1"),
+        ("classifier.epochs", 0, "greater than or equal to 1"),
+        ("models.gan.latent_dim", 0, "greater than or equal to 1"),
+        ("models.gan.batch_size", 1, "greater than or equal to 2"),
+        ("models.gan.discriminator_steps", 0, "greater than or equal to 1"),
+        ("models.gan.ema_decay", 1.0, "less than 1"),
+        ("models.gan.network", "wgan", "'gan' or 'dcgan'"),
+        ("train.precision", "float16", "'float32' or 'bfloat16'"),
+        ("train.log_every", 0, "greater than or equal to 1"),
+        ("seed", -1, "greater than or equal to 0"),
+        ("device", "gpu", "'auto', 'cpu', 'cuda' or 'mps'"),
+        ("image_size", 7, "greater than or equal to 8"),
+        ("evaluate.images", 99, "greater than or equal to 100"),
+        ("sample.interpolation", 1, "greater than or equal to 2"),
+        ("matrix.datasets", [], "at least 1 item"),
+        ("matrix.models", [], "at least 1 item"),
+        ("datasets.mnist.extractors", [], "at least 1 item"),
+        ("models.gan.betas", [0.5], "at least 2 items"),
+        # Of another type:
+        ("models.gan.epochs", 2.0, "integer"),
+        ("models.gan.epochs", "2", "integer"),
+        ("models.gan.epochs", True, "integer"),
+        ("models.gan.epochs", None, "integer"),
+        ("models.gan.lr_generator", "fast", "number"),
+        ("models.gan.lr_generator", "two\nlines", "number"),
+        ("tracking.enabled", "yes", "boolean"),
+        ("matrix.models", "gan", "list"),
+        ("models.gan", None, "dictionary"),
+        ("datasets", [], "dictionary"),
+    ],
+)
+def test_value_that_is_not_allowed(refusal: Refusal, key: str, value: Any, allowed: str) -> None:
+    line = refusal(key, value)
+    assert line.startswith(f"{key}: {value!r} is not allowed; ")
+    assert allowed in line
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("models.gan.betas", [0.5, 1.0], "models.gan.betas.1: 1.0 is not allowed"),
+        ("train.pictures", [100, 0], "train.pictures.1: 0 is not allowed"),
+        ("matrix.datasets", ["digits", 3], "matrix.datasets.1: 3 is not allowed"),
+        ("datasets.digits.extractors", ["vgg"], "datasets.digits.extractors.0: 'vgg' is not"),
+    ],
+)
+def test_wrong_item_of_a_list_is_named_by_its_place(
+    refusal: Refusal, key: str, value: Any, named: str
+) -> None:
+    assert refusal(key, value).startswith(named)
+
+
+@pytest.mark.parametrize("key", ["seed", "models.gan.epochs", "matrix.models", "tracking"])
+def test_missing_key_is_named(file: Path, params: dict[str, Any], key: str) -> None:
+    *parents, last = key.split(".")
+    section = params
+    for parent in parents:
+        section = section[parent]
+    del section[last]
+    with file.open("w") as stream:
+        YAML().dump(params, stream)
+    with pytest.raises(GanvasError, match=rf"{key}: missing; add it"):
+        config.load(file)
+
+
+class TestRule:
+    @pytest.mark.parametrize("rule", ["best", "last", "lowest_generator_loss", 1, 20])
+    def test_is_a_name_or_an_epoch(self, edited: Callable[[str, Any], Path], rule: Any) -> None:
+        assert config.load(edited("select.rule", rule)).select.rule == rule
+
+    @pytest.mark.parametrize("rule", ["bset", 0, -1, 2.5, True, None, "5", [1]])
+    def test_is_nothing_else(self, refusal: Refusal, rule: Any) -> None:
+        line = refusal("select.rule", rule)
+        assert line.startswith(f"select.rule: {rule!r} is not allowed; ")
+        for allowed in ("'best'", "'last'", "'lowest_generator_loss'"):
+            assert allowed in line
+
+    def test_message_says_that_an_epochs_number_is_allowed_too(self, refusal: Refusal) -> None:
+        assert "epoch" in refusal("select.rule", "bset")
+
+
+class TestTogether:
+    """What no single key shows."""
+
+    @pytest.mark.parametrize(
+        ("key", "value", "expected"),
+        [
+            ("matrix.datasets", ["mnits"], "matrix.datasets.0: unknown data set 'mnits'; did you"),
+            ("matrix.datasets", ["mnist", "svhn"], "matrix.datasets.1: unknown data set 'svhn'"),
+            ("matrix.models", ["gan", "wgan"], "matrix.models.1: unknown model 'wgan'; did you"),
+            ("matrix.models", ["xyz"], "matrix.models.0: unknown model 'xyz'; allowed: gan, dcgan"),
+            ("datasets.mnist.models.dcgna", {}, "datasets.mnist.models.dcgna: unknown model; did"),
+        ],
+    )
+    def test_unknown_names(self, refusal: Refusal, key: str, value: Any, expected: str) -> None:
+        assert refusal(key, value).startswith(expected)
+
+    def test_data_set_without_a_source(self, refusal: Refusal, params: dict[str, Any]) -> None:
+        line = refusal("datasets.minst", copy.deepcopy(params["datasets"]["mnist"]))
+        assert line == "datasets.minst: unknown data set; did you mean 'mnist'?"
+
+    @pytest.mark.parametrize(
+        ("key", "whose"),
+        [
+            ("models.gan.batch_size", "with gan"),
+            ("models.dcgan.batch_size", "with dcgan"),
+            ("datasets.mnist.models.gan", "mnist with gan"),
+            ("classifier.batch_size", "digits's classifier"),
+        ],
+    )
+    def test_batch_larger_than_the_data(self, refusal: Refusal, key: str, whose: str) -> None:
+        value: Any = {"batch_size": 60_001} if key.endswith(".gan") else 60_001
+        line = refusal(key, value)
+        assert line.startswith("batch_size: 60001 is more than the ")
+        assert whose in line and "lower batch_size" in line
+
+    def test_batch_may_be_all_the_images_that_validation_leaves(
+        self, edited: Callable[[str, Any], Path], refusal: Refusal
+    ) -> None:
+        edited("datasets.digits.validation_images", 97)
+        left = SOURCES["digits"].train_images - 97
+        config.load(edited("models.gan.batch_size", left))
+        assert f"{left} training images left" in refusal("models.gan.batch_size", left + 1)
+
+    @pytest.mark.parametrize("held_out", [1297, 5000])
+    def test_validation_may_not_take_all_images(self, refusal: Refusal, held_out: int) -> None:
+        line = refusal("datasets.digits.validation_images", held_out)
+        assert "the 0 training images" in line and "validation_images" in line
+
+    def test_dcgan_has_one_image_size(
+        self, edited: Callable[[str, Any], Path], refusal: Refusal, params: dict[str, Any]
+    ) -> None:
+        line = refusal("image_size", 32)
+        assert line == "image_size: 32; dcgan makes images of 28 pixels, set 28"
+        del params["models"]["dcgan"], params["datasets"]["digits"]["models"]["dcgan"]
+        del params["datasets"]["mnist"]["models"]["dcgan"]
+        del params["datasets"]["fashion_mnist"]["models"]["dcgan"]
+        edited("matrix.models", ["gan"])
+        assert config.load(edited("image_size", 32)).image_size == 32
+
+    def test_model_may_not_be_called_what_another_output_is_called(
+        self, refusal: Refusal, params: dict[str, Any]
+    ) -> None:
+        """models/<dataset>/classifier is the extractor's place."""
+        assert "classifier" in refusal("models.classifier", dict(params["models"]["gan"]))
+
+
+class TestYaml:
+    def test_scientific_notation_is_a_number(self, file: Path, root: Path) -> None:
+        text = (root / "params.yaml").read_text()
+        written = text.replace("lr_generator: 0.0001", "lr_generator: 1e-5")
+        assert written != text
+        file.write_text(written)
+        assert config.load(file).models["gan"].lr_generator == 0.00001
+
+    @pytest.mark.parametrize(
+        ("text", "line"),
+        [
+            ("matrix: [", 1),
+            ("seed: 1\nseed: 2", 2),
+            ("train:\n\tlog_every: 1", 2),
+            ("seed: 1: 2", 1),
+            ("seed: *anchor", 1),
+            ("seed: !!python/object/apply:os.getcwd []", 1),
+        ],
+    )
+    def test_that_is_invalid_is_named_by_its_line(self, file: Path, text: str, line: int) -> None:
+        file.write_text(text)
+        with pytest.raises(GanvasError) as caught:
+            config.load(file)
+        assert str(caught.value).startswith(f"{file}: line {line} ")
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("text", ["", "# nothing\n", "seed", "[1, 2]"])
+    def test_that_is_no_mapping(self, file: Path, text: str) -> None:
+        file.write_text(text)
+        with pytest.raises(GanvasError, match=r"the file: .* is not allowed"):
+            config.load(file)
+
+    def test_that_is_no_text(self, file: Path) -> None:
+        file.write_bytes(b"\xff\xfe\x00seed")
+        with pytest.raises(GanvasError, match=r"params\.yaml"):
+            config.load(file)
+
+    def test_that_is_not_there(self, file: Path) -> None:
+        with pytest.raises(GanvasError, match="No such file or directory; run from the repo"):
+            config.load(file)

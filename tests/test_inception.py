@@ -1,0 +1,223 @@
+"""pytorch-fid's numbers, from its own program, with weights of the same architecture.
+
+The real weights cannot be fetched everywhere, so a random file takes the same way: mirror, hash
+check, cache, load. It is scaled so that activations neither vanish nor explode.
+"""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pooch
+import pytest
+import pytorch_fid.inception
+import torch
+from PIL import Image
+from torch import nn
+
+from ganvas import inception, metrics
+from ganvas.errors import GanvasError
+
+
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory):
+    """A mirror that holds inception/<file>."""
+    generator = torch.Generator().manual_seed(0)
+    network = inception._architecture()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+        if isinstance(module, nn.BatchNorm2d):  # far from the identity, or folding is untested
+            module.running_mean.normal_(0, 0.1, generator=generator)
+            module.running_var.uniform_(0.5, 1.5, generator=generator)
+            nn.init.uniform_(module.weight, 0.5, 1.5, generator=generator)
+            nn.init.normal_(module.bias, 0, 0.1, generator=generator)
+    folder = tmp_path_factory.mktemp("mirror")
+    (folder / "inception").mkdir()
+    torch.save(network.state_dict(), folder / "inception" / inception.FILE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def file(mirror):
+    return mirror / "inception" / inception.FILE
+
+
+@pytest.fixture(scope="module")
+def network(file):
+    return inception.load(file, sha256=None)
+
+
+@pytest.fixture(scope="module")
+def seen(network):
+    """Features and logits of three images."""
+    return network(blobs(3, seed=1))
+
+
+@pytest.fixture
+def pinned(mirror, file, monkeypatch):
+    """The mirror is on, and its file is the published one."""
+    monkeypatch.setenv("GANVAS_MIRROR", str(mirror))
+    monkeypatch.setattr(inception, "SHA256", pooch.file_hash(str(file)))
+
+
+def blobs(count, seed):
+    """Grey images uint8 (N, 1, 28, 28): one bright spot each, somewhere, with noise."""
+    generator = np.random.default_rng(seed)
+    row, column = np.mgrid[:28, :28]
+    y, x = generator.uniform(6, 22, size=(2, count, 1, 1))
+    width = generator.uniform(1, 6, size=(count, 1, 1))
+    light = 230 * np.exp(-((row - y) ** 2 + (column - x) ** 2) / (2 * width**2))
+    noisy = light + generator.uniform(0, 25, size=(count, 28, 28))
+    return torch.from_numpy(noisy.astype(np.uint8))[:, None]
+
+
+def folder_of_pngs(folder, images):
+    folder.mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image[0].numpy()).save(folder / f"{number:04}.png")
+    return folder
+
+
+def png_folder_as_tensor(folder):
+    pictures = [np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))]
+    return torch.from_numpy(np.stack(pictures))[:, None]
+
+
+class TestSameNumberAsPytorchFid:
+    def test_its_command_line_on_the_same_folders(self, pinned, file, tmp_path):
+        real = folder_of_pngs(tmp_path / "real", blobs(12, seed=1))
+        fake = folder_of_pngs(tmp_path / "fake", blobs(12, seed=2).clip(max=180))
+
+        published = tmp_path / "torch" / "hub" / "checkpoints" / inception.FILE
+        published.parent.mkdir(parents=True)
+        published.symlink_to(file)
+        command = [sys.executable, "-m", "pytorch_fid", str(real), str(fake)]
+        options = ["--device", "cpu", "--num-workers", "0", "--batch-size", "6"]
+        program = subprocess.run(
+            command + options,
+            env=os.environ | {"TORCH_HOME": str(tmp_path / "torch")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        theirs = float(program.stdout.split("FID:")[1])
+
+        path = inception.weights(tmp_path / "cache")
+        network = inception.load(path, inception.SHA256)
+        statistics = [
+            metrics.statistics(network(png_folder_as_tensor(folder))[0]) for folder in (real, fake)
+        ]
+        mine = metrics.frechet_distance(*statistics[0], *statistics[1])
+        assert theirs > 0.1, "two sets that do not differ would prove nothing"
+        assert mine == pytest.approx(theirs, rel=1e-4)
+
+    def test_its_features(self, seen, file, monkeypatch):
+        monkeypatch.setattr(
+            pytorch_fid.inception,
+            "load_state_dict_from_url",
+            lambda *_, **__: torch.load(file, weights_only=True),
+        )
+        images = blobs(3, seed=1)
+        with torch.no_grad():
+            theirs = pytorch_fid.inception.InceptionV3([3]).eval()(
+                images.expand(-1, 3, -1, -1) / 255
+            )[0]
+        mine, _ = seen
+        assert mine.dtype == torch.float32 and mine.shape == (3, 2048)
+        torch.testing.assert_close(mine, theirs.flatten(1), rtol=1e-4, atol=1e-5)
+
+
+class TestNetwork:
+    def test_logits_are_those_without_the_bias(self, seen, file):
+        classifier = torch.load(file, weights_only=True)
+        assert classifier["fc.bias"].abs().max() > 0.001, "a bias of 0 would prove nothing"
+        features, logits = seen
+        assert logits.shape == (3, 1008)
+        torch.testing.assert_close(logits, features @ classifier["fc.weight"].T)
+
+    def test_grey_images_are_seen_as_colour_images_of_three_equal_channels(self, network, seen):
+        colour = blobs(3, seed=1).expand(-1, 3, -1, -1)
+        torch.testing.assert_close(network(colour), seen)
+
+    def test_colours_are_told_apart(self, network):
+        colour = torch.cat([blobs(3, seed) for seed in (1, 2, 3)], dim=1)
+        assert not torch.allclose(network(colour)[0], network(colour.flip(1))[0], rtol=1e-3)
+
+    def test_features_depend_neither_on_the_batch_nor_on_the_order(self, network, seen):
+        images = blobs(3, seed=1)
+        one_by_one = torch.cat([network(image[None])[0] for image in images.flip(0)]).flip(0)
+        torch.testing.assert_close(one_by_one, seen[0], rtol=1e-5, atol=1e-6)
+
+    def test_is_ready_for_inference_and_leaves_the_random_state_alone(self, file):
+        before = torch.get_rng_state()
+        network = inception.load(file, sha256=None, device="cpu")
+        assert torch.equal(torch.get_rng_state(), before)
+        assert not any(module.training for module in network.modules())
+        assert not any(parameter.requires_grad for parameter in network.parameters())
+        weight = network.network.Conv2d_2a_3x3.conv.weight
+        assert weight.is_contiguous(memory_format=torch.channels_last)
+
+    @pytest.mark.parametrize(
+        "images",
+        [
+            torch.rand(2, 1, 28, 28),
+            torch.zeros(2, 28, 28, dtype=torch.uint8),
+            torch.zeros(2, 2, 28, 28, dtype=torch.uint8),
+        ],
+    )
+    def test_refuses_what_are_no_images(self, network, images):
+        with pytest.raises(GanvasError, match="uint8 images"):
+            network(images)
+
+
+class TestWeights:
+    def test_the_published_file_is_the_one_that_pytorch_fid_loads(self):
+        assert pytorch_fid.inception.FID_WEIGHTS_URL == inception.URL
+        assert inception.URL.endswith(inception.FILE)
+        assert Path(inception.FILE).stem.split("-")[-1] == inception.SHA256[:8]
+
+    def test_are_fetched_once(self, pinned, file, tmp_path, monkeypatch):
+        path = inception.weights(tmp_path)
+        assert path.read_bytes() == file.read_bytes()
+        monkeypatch.setenv("GANVAS_MIRROR", str(tmp_path / "gone"))
+        assert inception.weights(tmp_path) == path
+
+    def test_a_damaged_mirror_leaves_nothing_behind(self, pinned, tmp_path, monkeypatch):
+        (tmp_path / "bad" / "inception").mkdir(parents=True)
+        (tmp_path / "bad" / "inception" / inception.FILE).write_bytes(b"half a file")
+        monkeypatch.setenv("GANVAS_MIRROR", str(tmp_path / "bad"))
+        monkeypatch.setattr(inception, "URL", "http://127.0.0.1:9/" + inception.FILE)
+        with pytest.raises(GanvasError, match="inception"):
+            inception.weights(tmp_path / "cache")
+        assert list((tmp_path / "cache").iterdir()) == []
+
+    def test_of_another_hash_are_refused(self, file):
+        with pytest.raises(GanvasError, match="sha256 differs"):
+            inception.load(file, inception.SHA256)
+
+    def test_that_are_missing_are_named(self, tmp_path):
+        with pytest.raises(GanvasError, match="no such weights file"):
+            inception.load(tmp_path / "none.pth", sha256=None)
+
+    def test_of_another_network_are_refused(self, tmp_path):
+        torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "other.pth")
+        (tmp_path / "text.pth").write_text("not a weights file")
+        for name in ("other.pth", "text.pth"):
+            with pytest.raises(GanvasError, match=f"{name}: does not hold the weights"):
+                inception.load(tmp_path / name, sha256=None)
+
+    def test_code_inside_is_never_run(self, tmp_path):
+        class Trap:
+            def __reduce__(self):
+                return Path.touch, (tmp_path / "it ran",)
+
+        (tmp_path / "trap.pth").write_bytes(pickle.dumps(Trap(), protocol=2))
+        torch.save({"fc.weight": Trap()}, tmp_path / "zip.pth")
+        for name in ("trap.pth", "zip.pth"):
+            with pytest.raises(GanvasError, match="does not hold the weights"):
+                inception.load(tmp_path / name, sha256=None)
+        assert not (tmp_path / "it ran").exists()

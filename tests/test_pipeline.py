@@ -1,0 +1,204 @@
+"""The real `dvc repro` in an empty git repository, on a tiny configuration of digits."""
+
+import json
+import os
+import re
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = ("ganvas", "stages", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore")
+MODEL_STAGES = ("train", "select", "sample", "evaluate")
+
+
+def run(folder: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    # The interpreter that runs the tests must be the `python` of dvc.yaml.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_"))}
+    environment |= {"PATH": path, "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.org"}
+    environment |= {"GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.org"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert not check or done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def edit(folder: Path, **values: object) -> None:
+    """Set dotted keys of params.yaml (`__` for the dot)."""
+    yaml = YAML()
+    path = folder / "params.yaml"
+    params = yaml.load(path.read_text())
+    for key, value in values.items():
+        *parents, last = key.split("__")
+        section = params
+        for parent in parents:
+            section = section[parent]
+        section[last] = value
+    with path.open("w") as file:
+        yaml.dump(params, file)
+
+
+def ran(done: subprocess.CompletedProcess[str]) -> set[str]:
+    return set(re.findall(r"^Running stage '([^']+)'", done.stdout, re.MULTILINE))
+
+
+def of_model(model: str) -> set[str]:
+    return {f"{stage}@digits-{model}" for stage in MODEL_STAGES}
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("repository")
+    for name in SHIPPED:
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy(source, folder)
+    run(folder, "git", "init", "-q")
+    run(folder, "dvc", "init", "-q")
+    run(folder, "dvc", "config", "core.analytics", "false")
+    tiny = {"epochs": 2, "checkpoint_every": 1}
+    edit(
+        folder,
+        matrix__datasets=["digits"],
+        datasets__digits__models={"gan": dict(tiny), "dcgan": dict(tiny)},
+        datasets__digits__classifier={"epochs": 2},
+        train__log_every=5,
+        train__pictures=[10, 20],
+        select__images=100,
+        evaluate__images=200,
+    )
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", "tiny")
+    run(folder, "dvc", "repro")
+    return folder
+
+
+@pytest.fixture
+def made(repository: Path) -> Path:
+    """The repository as it was committed, with everything made."""
+    run(repository, "git", "checkout", "-q", "params.yaml")
+    run(repository, "dvc", "repro", "-q")
+    return repository
+
+
+def test_a_second_repro_does_nothing_in_under_two_seconds(made: Path) -> None:
+    run(made, "dvc", "repro")  # the state database is warm from here on
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = run(made, "dvc", "repro")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Processor time: what else the machine does meanwhile is not the pipeline's doing.
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert ran(done) == set()
+    assert "up to date" in done.stdout
+    assert seconds < 2
+
+
+def test_everything_is_there_and_readable(made: Path) -> None:
+    for model in ("gan", "dcgan"):
+        scores = json.loads((made / "results/digits" / model / "metrics.json").read_text())
+        assert scores["images"] == 200
+        assert scores["classifier"]["fid"] > 0
+        assert 1 <= scores["classifier"]["inception_score"] <= 10
+        pictures = sorted((made / "models/digits" / model / "progress").glob("*.png"))
+        assert [path.stem for path in pictures] == [f"iteration-{i:07}" for i in (10, 20, 34)]
+    page = (made / "reports/digits/index.html").read_text()
+    assert "dcgan" in page and "https://" not in re.sub(r"xmlns=\S+", "", page)
+
+
+def test_a_dcgan_parameter_reruns_only_dcgan(made: Path) -> None:
+    edit(made, models__dcgan__lr_generator=1e-4)
+    done = run(made, "dvc", "repro")
+    assert ran(done) == {"params", "report@digits"} | of_model("dcgan")
+
+
+def test_an_override_for_one_model_reruns_only_that_model(made: Path) -> None:
+    edit(made, datasets__digits__models__gan__batch_size=32)
+    assert ran(run(made, "dvc", "repro")) == {"params", "report@digits"} | of_model("gan")
+
+
+def test_the_number_of_evaluation_images_retrains_nothing(made: Path) -> None:
+    edit(made, evaluate__images=210)
+    stages = {"sample@digits-gan", "sample@digits-dcgan"}
+    stages |= {"evaluate@digits-gan", "evaluate@digits-dcgan"}
+    stages |= {"params", "reference@digits", "report@digits"}
+    assert ran(run(made, "dvc", "repro")) == stages
+
+
+def test_forced_training_writes_the_same_bytes(made: Path) -> None:
+    before = (made / "dvc.lock").read_text()
+    shutil.rmtree(made / ".ganvas/runs")  # from nothing, not from the state it left
+    run(made, "dvc", "repro", "--force", "--single-item", "train@digits-dcgan")
+    assert (made / "dvc.lock").read_text() == before
+
+
+def test_metrics_params_and_plots_answer(made: Path) -> None:
+    edit(made, models__dcgan__lr_generator=1e-4)
+    run(made, "dvc", "repro", "-q")
+    shown = run(made, "dvc", "metrics", "show").stdout
+    assert "classifier.fid" in shown and "test_accuracy" in shown
+    assert "models.dcgan.lr_generator" in run(made, "dvc", "params", "diff").stdout
+    run(made, "dvc", "plots", "show")
+    page = (made / "dvc_plots/index.html").read_text()
+    assert "generator_loss" in page and "fid" in page
+
+
+def test_an_experiment_changes_a_parameter_and_compares(made: Path) -> None:
+    run(made, "git", "add", "-A")
+    run(made, "git", "commit", "-qm", "results")
+    done = run(made, "dvc", "exp", "run", "-S", "models.dcgan.lr_generator=1e-4")
+    assert "train@digits-gan' didn't change" in done.stdout + done.stderr
+    assert "classifier.fid" in run(made, "dvc", "metrics", "diff").stdout
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"sede": 1}, "did you mean 'seed'?"),
+        ({"models__dcgan__lr_generatr": 0.1}, "did you mean 'lr_generator'?"),
+        ({"models__gan__epochs": 0}, "models.gan.epochs: 0"),
+        ({"models__gan__lr_generator": -0.1}, "models.gan.lr_generator: -0.1"),
+        ({"matrix__datasets": ["mnits"]}, "did you mean 'mnist'?"),
+        ({"models__gan__batch_size": 5000}, "batch_size: 5000"),
+    ],
+)
+def test_bad_input_stops_before_anything_is_touched(
+    made: Path, values: dict[str, object], said: str
+) -> None:
+    edit(made, **values)
+    before = {path: path.stat().st_mtime_ns for path in (made / "models").rglob("*")}
+    done = run(made, "dvc", "repro", check=False)
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1 and said in lines[0], done.stderr
+    assert "Traceback" not in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in (made / "models").rglob("*")} == before
+
+
+def test_one_run_per_model_holds_parameters_losses_and_scores(made: Path) -> None:
+    with sqlite3.connect(made / "mlflow.db") as store:
+        names = [row[0] for row in store.execute("select name from runs")]
+        run_id = store.execute(
+            "select run_uuid from runs where name = 'digits-dcgan' order by start_time limit 1"
+        ).fetchone()[0]
+        keys = store.execute(f"select key from metrics where run_uuid = '{run_id}'").fetchall()
+        params = dict(
+            store.execute(f"select key, value from params where run_uuid = '{run_id}'").fetchall()
+        )
+        tags = dict(
+            store.execute(f"select key, value from tags where run_uuid = '{run_id}'").fetchall()
+        )
+    assert {"digits-gan", "digits-dcgan"} <= set(names)
+    measured = {key for (key,) in keys}
+    assert {"discriminator_loss", "generator_loss", "checkpoint_fid", "classifier.fid"} <= measured
+    assert params["lr_generator"] == "0.0002" and params["epochs"] == "2"
+    assert re.fullmatch("[0-9a-f]{40}", tags["mlflow.source.git.commit"])
+    assert tags["dvc.deps.data/normalized/digits"].endswith(".dir")

@@ -1,0 +1,305 @@
+"""A training on disk: it goes on from its state, to the byte, and nothing stale is picked up."""
+
+import logging
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from ganvas import config, files, normalize, run
+from ganvas.errors import GanvasError
+from ganvas.training import Training
+
+ROOT = Path(__file__).parents[1]
+CPU = torch.device("cpu")
+PLAN = run.Plan(epochs=3, checkpoint_every=2, pictures=[2, 7, 100], log_every=4, save_seconds=60)
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    stream = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (40, 1, 28, 28), generator=stream, dtype=torch.uint8)
+
+
+def start(folder: Path, images: torch.Tensor, plan: run.Plan = PLAN, **recipe: object) -> run.Run:
+    """Five iterations an epoch."""
+    settings = config.load(ROOT / "params.yaml").models["gan"]
+    settings = settings.model_copy(update={"batch_size": 8, **recipe})
+    training = Training(settings, images, seed=0, device=CPU, longest=plan.log_every)
+    return run.Run(folder, training, plan)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(images: torch.Tensor, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("whole")
+    current = start(folder / "run", images)
+    list(current.go_on())
+    current.export(folder / "out", {})
+    return contents(folder / "out")
+
+
+def test_the_outputs_are_those_of_the_plan(whole: dict[str, bytes]) -> None:
+    assert set(whole) == {
+        "config.json",
+        "discriminator.safetensors",
+        "generator/epoch-0002.safetensors",
+        "generator/epoch-0003.safetensors",
+        "history.csv",
+        "progress.gif",
+        "progress/iteration-0000002.png",
+        "progress/iteration-0000007.png",
+        "progress/iteration-0000015.png",
+    }
+    lines = whole["history.csv"].decode().splitlines()
+    assert lines[0].split(",") == list(run.HISTORY)
+    assert [line.split(",")[:2] for line in lines[1:]] == [
+        ["4", "0.8"],
+        ["8", "1.6"],
+        ["12", "2.4"],
+        ["15", "3"],
+    ]
+
+
+def test_history_rows_are_means_over_their_iterations(images: torch.Tensor, tmp_path: Path) -> None:
+    current = start(tmp_path, images)
+    rows = [row for stop in current.go_on() for row in stop.history]
+    assert [row[0] for row in rows] == [4, 8, 12]
+    expected = current.measured[4:8].double().mean(0).tolist()
+    assert list(rows[1][2:]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("stops", [1, 4, 6])
+def test_interrupted_and_begun_again_gives_the_same_bytes(
+    stops: int, images: torch.Tensor, tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    first = start(tmp_path / "run", images)
+    for count, _ in enumerate(first.go_on(), start=1):
+        if count == stops:
+            first.interrupt()
+    done = first.training.iteration
+    assert 0 < done < 15
+    second = start(tmp_path / "run", images)
+    assert second.training.iteration == done
+    list(second.go_on())
+    second.export(tmp_path / "out", {})
+    assert contents(tmp_path / "out") == whole
+
+
+def test_more_epochs_go_on_from_the_shorter_run(
+    images: torch.Tensor, tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    short = start(tmp_path / "run", images, PLAN._replace(epochs=1))
+    list(short.go_on())
+    longer = start(tmp_path / "run", images)
+    assert longer.training.iteration == 5
+    list(longer.go_on())
+    longer.export(tmp_path / "out", {})
+    assert contents(tmp_path / "out") == whole
+
+
+def test_fewer_epochs_begin_anew(images: torch.Tensor, tmp_path: Path) -> None:
+    list(start(tmp_path / "run", images).go_on())
+    short = start(tmp_path / "run", images, PLAN._replace(epochs=1))
+    assert short.training.iteration == 0
+
+
+def test_a_damaged_state_begins_anew(
+    images: torch.Tensor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    list(start(tmp_path, images).go_on())
+    state = tmp_path / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:1000])
+    with caplog.at_level(logging.WARNING):
+        assert start(tmp_path, images).training.iteration == 0
+    assert "training starts anew" in caplog.text
+
+
+def test_a_state_whose_pictures_are_gone_begins_anew(images: torch.Tensor, tmp_path: Path) -> None:
+    list(start(tmp_path, images).go_on())
+    (tmp_path / "progress/iteration-0000002.png").unlink()
+    assert start(tmp_path, images).training.iteration == 0
+
+
+def test_the_key_changes_with_every_fact_and_with_the_code(tmp_path: Path) -> None:
+    code = tmp_path / "code.py"
+    code.write_text("a")
+    facts = {"seed": 0, "data": "x"}
+    keys = {run.key(facts, [code]), run.key({**facts, "seed": 1}, [code])}
+    code.write_text("b")
+    keys.add(run.key(facts, [code]))
+    assert len(keys) == 3
+    assert run.key({"data": "x", "seed": 0}, [code]) in keys  # the order of facts says nothing
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_iteration_and_keeps_the_last_state(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
+    current = start(tmp_path, images, PLAN._replace(save_seconds=1e-9))
+    stops = current.go_on()
+    next(stops)
+    next(stops)
+    saved = (tmp_path / "state.safetensors").read_bytes()
+    iteration = current.training.iteration
+    with torch.no_grad():
+        next(current.training.generator.parameters()).fill_(float("nan"))
+    with pytest.raises(GanvasError, match=rf"iteration {iteration + 1}: a loss is not finite") as e:
+        list(stops)
+    assert "discriminator nan, generator nan" in str(e.value) and "\n" not in str(e.value)
+    assert "lower lr_generator" in str(e.value)
+    after = start(tmp_path, images)
+    assert after.training.iteration <= iteration
+    assert all(bool(p.isfinite().all()) for p in after.training.generator.parameters())
+    assert saved == (tmp_path / "state.safetensors").read_bytes()
+
+
+def test_weights_that_are_not_finite_are_never_saved(images: torch.Tensor, tmp_path: Path) -> None:
+    current = start(tmp_path, images)
+    with torch.no_grad():
+        next(current.training.generator.parameters()).fill_(float("inf"))
+    current.save()
+    assert not (tmp_path / "state.safetensors").exists()
+
+
+def test_a_discriminator_that_has_won_is_a_warning(images: torch.Tensor, tmp_path: Path) -> None:
+    current = start(tmp_path, images)
+    losses = torch.full((2500, 4), 0.5)
+    losses[700:1699, 0] = 1e-4  # 999: not yet
+    current.measured = losses
+    assert current.warnings() == []
+    losses[1699, 0] = 1e-4
+    assert "up to iteration 1700" in current.warnings()[0]
+
+
+def test_a_second_process_on_the_same_model_stops(tmp_path: Path) -> None:
+    with run.exclusive(tmp_path / "model.lock", "mnist-gan"):
+        code = (
+            "from pathlib import Path; from ganvas import run\n"
+            f"with run.exclusive(Path({str(tmp_path)!r}) / 'model.lock', 'mnist-gan'): pass"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+        )
+    assert done.returncode != 0
+    assert "mnist-gan: another process is training it" in done.stderr
+    with run.exclusive(tmp_path / "model.lock", "mnist-gan"):
+        pass  # free again
+
+
+def test_only_the_newest_runs_are_kept_and_never_a_busy_one_deleted(tmp_path: Path) -> None:
+    for age, name in enumerate(["a", "b", "c", "d", "e"]):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+    with run.exclusive(tmp_path / "e.lock", "e"):
+        run.forget_old_runs(tmp_path, keep=2)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["a", "b", "e"]
+
+
+# The stage as a process, killed for real.
+
+TINY = """
+matrix: {datasets: [digits], models: [gan]}
+train: {precision: float32, log_every: 20, pictures: [100, 500], save_seconds: 0.1}
+tracking: {enabled: false}
+"""
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository's root with normalized digits, and a gan of 1,096 short iterations."""
+    from ruamel.yaml import YAML
+
+    folder = tmp_path_factory.mktemp("workspace")
+    for package in ("ganvas", "stages"):
+        (folder / package).symlink_to(ROOT / package)
+    yaml = YAML(typ="safe")
+    params = yaml.load((ROOT / "params.yaml").read_text()) | yaml.load(TINY)
+    params["datasets"]["digits"]["models"]["gan"] = {
+        "batch_size": 4,
+        "epochs": 4,
+        "checkpoint_every": 1,
+    }
+    with (folder / "params.yaml").open("w") as file:
+        yaml.dump(params, file)
+    normalize.export_digits(folder / "raw" / normalize.DIGITS)
+    parts = normalize.splits("digits", folder / "raw", 28, 200)
+    for split, arrays in parts.items():
+        tensors = {name: torch.tensor(array) for name, array in arrays.items()}
+        files.write_tensors(folder / f"data/normalized/digits/{split}.safetensors", tensors)
+    return folder
+
+
+def train(folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "stages.train", "--dataset", "digits", "--model", "gan"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("DVC_")}
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def unbroken(workspace: Path) -> dict[str, bytes]:
+    process = train(workspace)
+    assert process.wait() == 0, process.communicate()[1]
+    made = contents(workspace / "models/digits/gan")
+    shutil.rmtree(workspace / ".ganvas")
+    shutil.rmtree(workspace / "models")
+    return made
+
+
+def test_killed_at_ten_random_moments_it_ends_with_the_same_bytes(
+    workspace: Path, unbroken: dict[str, bytes]
+) -> None:
+    moments, kills = random.Random(), 0
+    while kills < 10:
+        process = train(workspace)
+        # Mostly once training has begun; sometimes before.
+        states = list((workspace / ".ganvas").glob("runs/*/*/state.safetensors"))
+        before = states[0].stat().st_mtime_ns if states else 0
+        if moments.random() < 0.8:
+            while not _saved_since(workspace, before) and process.poll() is None:
+                time.sleep(0.02)
+        time.sleep(moments.uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+        if (workspace / "models").exists():  # it ended before the kill: once more from nothing
+            shutil.rmtree(workspace / "models")
+            shutil.rmtree(workspace / ".ganvas")
+    process = train(workspace)
+    assert process.wait() == 0, process.communicate()[1]
+    assert contents(workspace / "models/digits/gan") == unbroken
+    shutil.rmtree(workspace / ".ganvas")
+
+
+def test_ctrl_c_writes_the_state_says_so_and_exits_with_130(
+    workspace: Path, unbroken: dict[str, bytes]
+) -> None:
+    process = train(workspace)
+    while not _saved_since(workspace, 0):
+        assert process.poll() is None, "it ended before it had written a state"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    said = process.communicate()[1]
+    assert "the same command goes on from there" in said and "Traceback" not in said
+    again = train(workspace)
+    assert again.wait() == 0
+    assert "goes on from iteration" in again.communicate()[1]
+    assert contents(workspace / "models/digits/gan") == unbroken
+
+
+def _saved_since(workspace: Path, nanoseconds: int) -> bool:
+    states = (workspace / ".ganvas").glob("runs/*/*/state.safetensors")
+    return any(path.stat().st_mtime_ns > nanoseconds for path in states)

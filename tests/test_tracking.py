@@ -1,0 +1,137 @@
+"""The mirror in MLflow, against real stores: it never stops, slows or changes a training."""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+from PIL import Image
+
+from ganvas import tracking
+from ganvas.tracking import Tracker
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def no_other_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def client(root: Path) -> mlflow.MlflowClient:
+    return mlflow.MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+
+
+def test_a_run_holds_parameters_curves_pictures_and_tags(tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    Image.new("L", (4, 4)).save(picture)
+    with Tracker(tmp_path, "digits", "digits-gan", tags={"a": "b"}) as tracker:
+        tracker.keep_run_id(tmp_path / "run_id")
+        tracker.params({"lr": 0.1, "betas": [0.5, 0.9]})
+        tracker.curves((step, {"loss": step / 7}) for step in range(2500))
+        tracker.picture("progress", picture, step=100)
+        tracker.file(picture)
+        tracker.tags({"warning": "none"})
+    run_id = (tmp_path / "run_id").read_text()
+    run = client(tmp_path).get_run(run_id)
+    assert run.info.status == "FINISHED" and run.info.run_name == "digits-gan"
+    assert run.data.params == {"lr": "0.1", "betas": "[0.5, 0.9]"}
+    assert run.data.tags["a"] == "b" and run.data.tags["warning"] == "none"
+    history = client(tmp_path).get_metric_history(run_id, "loss")
+    assert len(history) == 2500 and history[-1].step == 2499
+    files = {file.path for file in client(tmp_path).list_artifacts(run_id)}
+    assert {"images", "picture.png"} <= files
+
+
+def test_the_next_stage_finds_the_run_by_the_generator(tmp_path: Path) -> None:
+    with Tracker(tmp_path, "digits", "a") as tracker:
+        tracker.keep_run_id(tmp_path / "trained")
+        tracker.tags({tracking.GENERATOR_TAG: "abc.dir"})
+    with Tracker(tmp_path, "digits", "a", generator="abc.dir") as tracker:
+        tracker.keep_run_id(tmp_path / "evaluated")
+        tracker.metrics({"fid": 1.0})
+    with Tracker(tmp_path, "digits", "a", generator="other.dir") as tracker:
+        tracker.keep_run_id(tmp_path / "other")
+    ids = {name: (tmp_path / name).read_text() for name in ("trained", "evaluated", "other")}
+    assert ids["trained"] == ids["evaluated"] != ids["other"]
+
+
+def test_a_killed_training_goes_on_in_its_run(tmp_path: Path) -> None:
+    for _ in range(2):
+        kept = tmp_path / "run_id"
+        run_id = kept.read_text() if kept.exists() else None
+        with Tracker(tmp_path, "digits", "a", run_id=run_id) as tracker:
+            tracker.keep_run_id(kept)
+            tracker.params({"lr": 0.1})
+    assert len(client(tmp_path).search_runs(["1"])) == 1
+
+
+def test_a_stage_that_fails_marks_its_run(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no"), Tracker(tmp_path, "digits", "a"):
+        raise ValueError("no")
+    assert client(tmp_path).search_runs(["1"])[0].info.status == "FAILED"
+
+
+def test_switched_off_it_writes_nothing(tmp_path: Path) -> None:
+    with Tracker(tmp_path, "digits", "a", enabled=False) as tracker:
+        tracker.params({"lr": 0.1})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_is_down_costs_one_line_and_little_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    began = time.monotonic()
+    with caplog.at_level(logging.WARNING), Tracker(tmp_path, "digits", "digits-gan") as tracker:
+        for step in range(100):
+            tracker.metrics({"loss": 1.0}, step)
+    assert time.monotonic() - began < tracking.PATIENCE / 2
+    said = [r for r in caplog.records if "digits-gan is not tracked" in r.getMessage()]
+    assert len(said) == 1 and "\n" not in said[0].getMessage()
+
+
+def test_a_locked_database_does_not_hold_the_training_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import sqlite3
+
+    tracking.connect(tmp_path, "digits")
+    monkeypatch.setattr(tracking, "PATIENCE", 2)
+    with sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        with caplog.at_level(logging.WARNING), Tracker(tmp_path, "digits", "digits-gan") as tracker:
+            tracker.metrics({"loss": 1.0})
+            assert time.monotonic() - began < 1  # logging does not wait
+        assert time.monotonic() - began < 10
+        other.execute("ROLLBACK")
+    assert "digits-gan is not tracked" in caplog.text
+
+
+def test_processes_that_start_on_a_fresh_database_at_once_all_get_their_run(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from ganvas.tracking import Tracker\n"
+        "with Tracker(Path(sys.argv[1]), 'digits', 'run') as tracker: tracker.metrics({'a': 1})"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)],
+            cwd=ROOT,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(8)
+    ]
+    said = [process.communicate()[1] for process in processes]
+    assert not any("not tracked" in text for text in said), said
+    runs = client(tmp_path).search_runs(["1"])
+    assert len(runs) == 8 and all(run.data.metrics == {"a": 1.0} for run in runs)
