@@ -1,16 +1,105 @@
-"""Every measure on one set of generated images: what evaluate, reference and select walk."""
+"""Every measure on one set of images: what the stages reference and evaluate walk."""
 
-from ganvas import metrics
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganvas import extractors, features, metrics
+from ganvas.config import Params
 from ganvas.features import Features
 
+Scores = dict[str, Any]  # a number by the measure's name; `histogram` is a list
 
-def scores(extractor: str, real: Features, fake: Features, seed: int) -> dict[str, float]:
-    """The measures by name, from one extractor's features of real and generated images."""
-    measures = dict(metrics.OF_FEATURES)
-    if extractor == "classifier":  # its classes are the data set's own
-        measures |= metrics.OF_CLASSES
+
+def of_features(extractor: str, real: Features, fake: Features, seed: int) -> Scores:
+    """The measures that compare features; those of classes only from the data set's classifier."""
+    found = _walk(metrics.OF_FEATURES.values(), real, fake, seed)
+    if extractor == "classifier":
+        found |= _walk(metrics.OF_CLASSES.values(), real, fake, seed)
+        found["histogram"] = histogram(fake)
+    return found
+
+
+def histogram(images: Features) -> list[float]:
+    """Share of the images in each class, by the classifier."""
+    counts = metrics.class_histogram(images.probabilities)
+    return [round(count / len(images.probabilities), 6) for count in counts.tolist()]
+
+
+def score(
+    images: np.ndarray,
+    params: Params,
+    dataset: str,
+    *,
+    train_images: np.ndarray,
+    test_distance: float,
+    references: Mapping[str, Path],
+    weights: Path,
+    cache: Path,
+    device: torch.device,
+) -> Scores:
+    """Every measure of images uint8 (N, H, W), by extractor, with what the numbers mean.
+
+    `references` are the files of real features by extractor, `weights` the classifier's.
+    Raises `GanvasError` on images that cannot be scored.
+    """
+    found: Scores = {"images": len(images), "reference": "test", "extractors": {}}
+    for name, reference in references.items():
+        extractor = extractors.load(name, params, dataset, weights, cache, device)
+        real = features.load(reference, "test")
+        found["reference_images"] = len(real.features)
+        found["extractors"][name] = extractors.fingerprint(name, weights)
+        fake = features.extract(extractor, images, device, extractors.BATCH[name])
+        found[name] = of_features(name, real, fake, params.seed)
+    real_pixels = metrics.RealPixels(train_images, test_distance)
+    found["pixels"] = _walk(metrics.OF_PIXELS.values(), real_pixels, images, params.seed)
+    return found
+
+
+def flat(scores: Scores) -> dict[str, float]:
+    """The numbers alone, as `extractor.measure`."""
     return {
-        name: value
-        for measure in measures.values()
-        for name, value in measure(real, fake, seed).items()
+        f"{group}.{name}": value
+        for group in _groups(scores)
+        for name, value in scores[group].items()
+        if isinstance(value, int | float)
+    }
+
+
+def numbers(scores: Scores) -> Scores:
+    """What compares between models, and nothing that only explains."""
+    return {"images": scores["images"]} | {name: scores[name] for name in _groups(scores)}
+
+
+def table(scores: Scores) -> tuple[tuple[str, ...], list[list[Any]]]:
+    """Header and rows: each number beside its floor and what it was computed from."""
+    header = ("extractor", "measure", "value", "floor", "images", "reference", "weights_sha256")
+    reference = f"{scores['reference_images']} {scores['reference']}"
+    rows = [
+        [
+            group,
+            measure,
+            float(value),
+            float(scores["floor"][group][measure]),
+            scores["images"],
+            reference,
+            scores["extractors"].get(group, ""),
+        ]
+        for group in _groups(scores)
+        for measure, value in scores[group].items()
+        if isinstance(value, int | float)
+    ]
+    return header, rows
+
+
+def _groups(scores: Scores) -> list[str]:
+    return [*scores["extractors"], "pixels"]
+
+
+def _walk(measures: Iterable[Any], real: Any, fake: Any, seed: int) -> Scores:
+    return {
+        name: value for measure in measures for name, value in measure(real, fake, seed).items()
     }

@@ -18,13 +18,13 @@ def run(main: Callable[..., None]) -> None:
     for library in ("alembic", "matplotlib", "mlflow", "filelock", "PIL"):
         logging.getLogger(library).setLevel(logging.WARNING)
     parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
-    names = list(inspect.signature(main).parameters)
-    for name in names:
-        parser.add_argument(f"--{name}", required=True)
+    options = inspect.signature(main).parameters
+    for name, option in options.items():
+        parser.add_argument(f"--{name}", required=option.default is option.empty)
     arguments = vars(parser.parse_args())
     try:
-        if names:
-            config.load().check_names(**arguments)
+        if "dataset" in options:
+            config.load().check_names(arguments["dataset"], arguments.get("model"))
         main(**arguments)
     except GanvasError as error:
         sys.exit(f"error: {error}")

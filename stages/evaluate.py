@@ -1,30 +1,59 @@
-"""Score the generated images against the real test images. Stage `evaluate` of dvc.yaml."""
+"""Score generated images against the real test images. Stage `evaluate` of dvc.yaml.
+
+With `--images PATH` in place of `--model`, images of any other system (a .npy or .npz file, or a
+folder of PNGs) are put on the same scale; the scores are printed, nothing is written.
+"""
+
+import json
+from pathlib import Path
 
 import numpy as np
 
-from ganvas import config, devices, evaluation, extractors, features, files
+from ganvas import config, datasets, devices, evaluation, files
+from ganvas.errors import GanvasError
+from ganvas.images import read
 from stages import cli, mirror, paths
 
 
-def main(dataset: str, model: str) -> None:
+def main(dataset: str, model: str | None = None, images: str | None = None) -> None:
     params = config.load()
-    device = devices.choose(params.device)
-    images = np.load(paths.samples(dataset, model) / "images.npy")
-    scores: dict[str, object] = {"images": len(images)}
-    flat: dict[str, float] = {}
+    if (model is None) == (images is None):
+        raise GanvasError("evaluate: give either --model or --images")
+    if images is not None:
+        scores = score(read(Path(images), params.image_size), params, dataset)
+        print(json.dumps(scores, indent=2))
+    else:
+        of_model(params, dataset, str(model))
+
+
+def of_model(params: config.Params, dataset: str, model: str) -> None:
+    """Write the scores of a model's samples, and mirror them."""
+    scores = score(np.load(paths.samples(dataset, model) / "images.npy"), params, dataset)
+    files.write_json(paths.results(dataset, model) / "metrics.json", evaluation.numbers(scores))
+    files.write_csv(paths.results(dataset, model) / "scores.csv", *evaluation.table(scores))
     for name in params.datasets[dataset].extractors:
-        extractor = extractors.load(
-            name, params, dataset, paths.classifier(dataset), paths.INCEPTION, device
-        )
-        real = features.load(paths.reference(dataset, name), "test")
-        fake = features.extract(extractor, images, device)
-        of_extractor = evaluation.scores(name, real, fake, params.seed)
-        scores[name] = of_extractor
-        flat |= {f"{name}.{measure}": value for measure, value in of_extractor.items()}
-        print(f"{dataset}-{model}: {name} FID {of_extractor['fid']:.2f}")
-    files.write_json(paths.results(dataset, model) / "metrics.json", scores)
+        print(f"{dataset}-{model}: {name} FID {scores[name]['fid']:.2f}")
     with mirror.of_model(dataset, model, params) as tracker:
-        tracker.metrics(flat)
+        tracker.metrics(evaluation.flat(scores))
+
+
+def score(generated: np.ndarray, params: config.Params, dataset: str) -> evaluation.Scores:
+    """Every measure, beside the floor of each."""
+    floor = json.loads((paths.results(dataset) / "floor.json").read_text())
+    scores = evaluation.score(
+        generated,
+        params,
+        dataset,
+        train_images=datasets.load(paths.normalized(dataset), "train").images.numpy(),
+        test_distance=floor["test_distance"],
+        references={
+            name: paths.reference(dataset, name) for name in params.datasets[dataset].extractors
+        },
+        weights=paths.classifier(dataset),
+        cache=paths.INCEPTION,
+        device=devices.choose(params.device),
+    )
+    return scores | {"floor": {name: floor[name] for name in floor if name in scores}}
 
 
 if __name__ == "__main__":

@@ -2,8 +2,13 @@
 
 import json
 
-from ganvas import checkpoints, config, devices, files, pictures, sampling
+import numpy as np
+
+from ganvas import checkpoints, config, datasets, devices, files, pictures, sampling
+from ganvas.metrics.memorisation import nearest
 from stages import cli, mirror, paths
+
+NEAREST_OF = 8  # images whose nearest training images are shown
 
 
 def main(dataset: str, model: str) -> None:
@@ -27,9 +32,16 @@ def main(dataset: str, model: str) -> None:
     )
     columns = params.sample.interpolation
     pictures.save_png(folder / "interpolation.png", pictures.grid(strip, columns, scale=2))
+    # What the first images look like in the training data: copies would show.
+    train = datasets.load(paths.normalized(dataset), "train").images.squeeze(1).numpy()
+    rows, _ = nearest(images[:NEAREST_OF], train, k=5)
+    beside = np.concatenate([images[:NEAREST_OF, None], train[rows]], axis=1)
+    strips = pictures.grid(beside.reshape(-1, *train.shape[1:]), beside.shape[1], scale=2)
+    pictures.save_png(folder / "nearest.png", strips)
     with mirror.of_model(dataset, model, params) as tracker:
         tracker.file(folder / "grid.png")
         tracker.file(folder / "interpolation.png")
+        tracker.file(folder / "nearest.png")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,9 @@ def main(dataset: str, model: str) -> None:
             device
         )
         images = sampling.images(generator, params.select.images, recipe.latent_dim, params.seed)
-        fake = statistics(features.extract(extractor, images, device).features)
+        fake = statistics(
+            features.extract(extractor, images, device, extractors.BATCH[name]).features
+        )
         scored.append(
             selection.Scored(*checkpoints.facts(path), path.name, frechet_distance(*real, *fake))
         )
