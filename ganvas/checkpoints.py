@@ -34,8 +34,10 @@ def save(path: Path, generator: nn.Module, ema: nn.Module | None, facts: Facts) 
 
 def facts(path: Path) -> Facts:
     with _open(path) as file:
-        epoch, iteration, loss = (file.metadata() or {})["facts"].split()
-    return Facts(int(epoch), int(iteration), float(loss))
+        words = (file.metadata() or {}).get("facts", "").split()
+    if len(words) != len(Facts._fields):
+        raise GanvasError(f"{path}: not a checkpoint of a training; run dvc repro")
+    return Facts(int(words[0]), int(words[1]), float(words[2]))
 
 
 def load(path: Path, network: str, latent_dim: int, image_size: int) -> nn.Module:

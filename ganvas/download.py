@@ -23,9 +23,13 @@ def fetch(dataset: str, file: str, sha256: str, hosts: Iterable[str], folder: Pa
     A file whose sha256 differs is never kept. Raises `GanvasError` when no place has the file.
     """
     target = folder / file
-    if target.exists() and pooch.file_hash(target) == sha256:
+    if target.is_file() and pooch.file_hash(target) == sha256:
         return target
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+    except OSError as error:
+        raise GanvasError(f"{folder}: {error.strerror}; make the folder writable") from None
     failures = []
     for place in _places(dataset, hosts):
         try:
@@ -54,7 +58,7 @@ def _from_host(host: str, file: str, sha256: str, folder: Path) -> None:
     pooch.get_logger().setLevel(logging.CRITICAL)
     downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
     store = pooch.create(folder, host, registry={file: f"sha256:{sha256}"}, retry_if_failed=2)
-    store.fetch(file, downloader=downloader)
+    Path(store.fetch(file, downloader=downloader)).chmod(0o644)  # its temporary file's are stricter
 
 
 def _from_folder(source: Path, sha256: str, target: Path) -> None:

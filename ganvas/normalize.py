@@ -1,11 +1,14 @@
 """From a data set as published to arrays of one shape: uint8 images and int64 labels."""
 
 import gzip
+import math
+import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from ganvas import files
@@ -26,8 +29,11 @@ def splits(
     """
     train, test = _digits(raw / DIGITS) if dataset == "digits" else _mnist(raw)
     source = SOURCES[dataset]
-    if len(train[0]) != source.train_images or len(test[0]) != source.test_images:
-        raise GanvasError(f"{raw}: {len(train[0])} and {len(test[0])} images, not those published")
+    found = {len(train[0]), len(train[1])}, {len(test[0]), len(test[1])}
+    if found != ({source.train_images}, {source.test_images}):
+        raise GanvasError(
+            f"{raw}: not those published, by their number; dvc repro --force download"
+        )
     cut = len(train[0]) - validation_images
     parts = {
         "train": (train[0][:cut], train[1][:cut]),
@@ -67,21 +73,26 @@ def read_idx(path: Path) -> np.ndarray:
     """A gzipped IDX file of unsigned bytes (format: LeCun's MNIST page) as a uint8 array."""
     try:
         content = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise GanvasError(f"{path}: cannot be read ({error}); delete it, dvc repro again") from None
     # Magic number: two zero bytes, the type (8: unsigned byte), the number of dimensions.
-    if content[:3] != b"\0\0\x08":
+    if len(content) < 4 or content[:3] != b"\0\0\x08" or len(content) < 4 + 4 * content[3]:
         raise GanvasError(f"{path}: not an IDX file of bytes; delete it, dvc repro again")
-    dimensions = content[3]
-    shape = np.frombuffer(content, ">u4", dimensions, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    start = 4 + 4 * content[3]
+    shape = np.frombuffer(content[4:start], ">u4").tolist()
+    if len(content) - start != math.prod(shape):
+        raise GanvasError(f"{path}: not as long as it says; delete it, dvc repro again")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
 def _digits(path: Path) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     from sklearn.model_selection import train_test_split  # slow to import, only needed here
 
-    tensors = load_file(path)
-    images, labels = tensors["images"], tensors["labels"]
+    try:
+        tensors = load_file(path)
+        images, labels = tensors["images"], tensors["labels"]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise GanvasError(f"{path}: cannot be read ({error}); delete it, dvc repro again") from None
     # scikit-learn's order is by writer; a stratified random split makes both parts alike.
     train, test = train_test_split(
         np.arange(len(images)),

@@ -22,6 +22,9 @@ def choose(scored: list[Scored], rule: str | int) -> dict[str, Any]:
     the loss chart; a number is an epoch. The earlier one wins a tie. Raises `GanvasError` when
     there is no checkpoint of that epoch.
     """
+    if not scored:
+        raise GanvasError("select: no checkpoint to choose from; run dvc repro train")
+    scored = sorted(scored)  # by epoch
     best = min(scored, key=lambda score: score.fid)
     lowest = min(scored, key=lambda score: score.generator_loss)
     of_rule = {"best": best, "last": scored[-1], "lowest_generator_loss": lowest}

@@ -28,5 +28,7 @@ def run(main: Callable[..., None]) -> None:
         main(**arguments)
     except GanvasError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:  # a full disk, a folder that cannot be read
+        sys.exit(f"error: {error.filename or 'a file'}: {error.strerror}; mend that and run again")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,16 @@ class TestEveryWriter:
         write(again)
         assert path.read_bytes() == again.read_bytes()
 
+    def test_leaves_another_name_of_the_older_file_alone(
+        self, path: Path, write: Callable[[Path], None]
+    ) -> None:
+        """Such as the one in DVC's cache: the new file takes the name, not the old one's place."""
+        path.write_bytes(b"old")
+        cached = path.with_name("cached")
+        cached.hardlink_to(path)
+        write(path)
+        assert cached.read_bytes() == b"old" != path.read_bytes()
+
     def test_is_readable_by_others(self, path: Path, write: Callable[[Path], None]) -> None:
         before = os.umask(0o022)
         try:
@@ -109,7 +119,7 @@ class TestEveryWriter:
         assert list(path.parent.rglob("*")) == [path, path / "within"]
 
 
-def test_disk_that_is_full_leaves_the_old_file_whole(path: Path) -> None:
+def test_disk_that_is_full_leaves_the_old_file_whole(path: Path, root: Path) -> None:
     """A real one, as far as the process can tell: files may not grow beyond a limit."""
     path.write_bytes(b"old")
     program = """
@@ -124,7 +134,7 @@ except errors.GanvasError as error:
     print(error)
 """
     done = subprocess.run(
-        [sys.executable, "-c", program, path], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, path], cwd=root, capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith(f"{path}: cannot be written (File too large); ")
     assert [p.read_bytes() for p in path.parent.iterdir()] == [b"old"]
@@ -150,13 +160,22 @@ def test_message_says_what_to_do(
     assert f"({os.strerror(number)}); {advice}" in line
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="NOT TESTED: the superuser may write anywhere")
-def test_read_only_folder_gives_one_line(path: Path) -> None:
-    path.parent.chmod(0o500)
-    try:
-        assert "make the folder writable" in refusal(WRITERS["text"], path)
-    finally:
-        path.parent.chmod(0o700)
+@pytest.fixture
+def ordinary_user() -> Iterator[None]:
+    """Rights of somebody: the superuser may write anywhere."""
+    superuser = os.geteuid() == 0
+    if superuser:
+        os.seteuid(65534)
+    yield
+    if superuser:
+        os.seteuid(0)
+
+
+def test_read_only_folder_gives_one_line(path: Path, request: pytest.FixtureRequest) -> None:
+    path.write_bytes(b"old")
+    path.parent.chmod(0o555)
+    request.getfixturevalue("ordinary_user")
+    assert "(Permission denied); make the folder writable" in refusal(WRITERS["text"], path)
 
 
 class TestBytes:
@@ -171,7 +190,7 @@ class TestBytes:
 
     def test_of_json_are_in_the_order_given(self, path: Path) -> None:
         content = self.written(path, "json")
-        expected = '{\n  "b": 1.5,\n  "a": [\n    1,\n    null,\n    "\\u00d7"\n  ]\n}\n'.encode()
+        expected = b'{\n  "b": 1.5,\n  "a": [\n    1,\n    null,\n    "\\u00d7"\n  ]\n}\n'
         assert content == expected
         assert json.loads(content) == {"b": 1.5, "a": [1, None, "×"]}
 
@@ -216,15 +235,15 @@ class TestBytes:
         assert path.read_bytes() == content
         assert torch.equal(load_file(path)["kernel"], kernel)
 
-    @pytest.mark.parametrize("name", WRITERS)
-    def test_are_the_same_in_another_process(self, path: Path, name: str) -> None:
+    def test_are_the_same_in_another_process(self, path: Path) -> None:
         """Whatever the seed of Python's hashes."""
-        here = self.written(path, name)
-        program = (
-            "import sys, pathlib, test_files\n"
-            f"test_files.WRITERS[{name!r}](pathlib.Path(sys.argv[1]))"
-        )
+        program = """
+import pathlib, sys, test_files
+for name, write in test_files.WRITERS.items():
+    write(pathlib.Path(sys.argv[1], name))
+"""
         environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)}
-        other = path.with_name("other")
-        subprocess.run([sys.executable, "-c", program, other], env=environment, check=True)
-        assert other.read_bytes() == here
+        folder = path.with_name("other")
+        subprocess.run([sys.executable, "-c", program, folder], env=environment, check=True)
+        for name in WRITERS:
+            assert (folder / name).read_bytes() == self.written(path, name)

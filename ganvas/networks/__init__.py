@@ -21,5 +21,5 @@ NETWORKS: dict[str, Callable[[int, int], tuple[nn.Module, nn.Module]]] = {
 def build(network: str, latent_dim: int, image_size: int, seed: int) -> tuple[nn.Module, nn.Module]:
     """The pair with weights drawn from `seed` alone, on the CPU."""
     with torch.random.fork_rng(devices=[]):  # leaves the caller's random state as it was
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return NETWORKS[network](latent_dim, image_size)

@@ -6,10 +6,12 @@ so that the sides run 4, 7, 14, 28 and back.
 
 from torch import nn
 
+from ganvas.errors import GanvasError
+
 
 def build(latent_dim: int, image_size: int) -> tuple[nn.Module, nn.Module]:
     if image_size != 28:
-        raise ValueError(f"dcgan makes images of 28 pixels, not {image_size}")
+        raise GanvasError(f"dcgan makes images of 28 pixels, not {image_size}; set image_size: 28")
     generator = nn.Sequential(
         nn.Unflatten(1, (latent_dim, 1, 1)),
         nn.ConvTranspose2d(latent_dim, 128, 4, 2, 0, bias=False),  # 4

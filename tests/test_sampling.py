@@ -1,0 +1,241 @@
+"""The same generator gives the same images, and pictures show them where they belong."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ganvas import networks, pictures, sampling, seeds
+from ganvas.errors import GanvasError
+from ganvas.training import to_uint8
+
+LATENT = 10
+
+
+@pytest.fixture(scope="module", params=["gan", "dcgan"])
+def generator(request: pytest.FixtureRequest) -> nn.Module:
+    """With settled statistics, and images that use the whole range of greys."""
+    network, _ = networks.build(request.param, LATENT, 28, seed=1)
+    stream = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for _ in range(30):
+            network(torch.randn(64, LATENT, generator=stream))
+        images = network.eval()(torch.randn(64, LATENT, generator=stream))
+        last = [layer for layer in network.children() if hasattr(layer, "weight")][-1]
+        last.weight *= 1 / images.std()
+    return network
+
+
+class Recorder(nn.Module):
+    """Keeps the points it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+        self.batches: list[Tensor] = []
+
+    def forward(self, z: Tensor) -> Tensor:
+        self.batches.append(z)
+        return z[:, :1].reshape(-1, 1, 1, 1).tanh()
+
+    @property
+    def z(self) -> Tensor:
+        return torch.cat(self.batches)
+
+
+class TestImages:
+    @pytest.mark.parametrize("count", [1, 37, 500])
+    def test_first_ones_are_the_same_for_any_count(self, generator: nn.Module, count: int) -> None:
+        """Across the border of a batch, too."""
+        many = sampling.images(generator, 701, LATENT, seed=3)
+        assert many.shape == (701, 28, 28) and many.dtype == np.uint8
+        few = sampling.images(generator, count, LATENT, seed=3)
+        np.testing.assert_array_equal(few, many[:count], strict=True)
+
+    def test_repeat_to_the_byte_whatever_ran_before(self, generator: nn.Module) -> None:
+        torch.manual_seed(1)
+        first = sampling.images(generator, 20, LATENT, seed=3)
+        torch.manual_seed(2)
+        assert sampling.images(generator, 20, LATENT, seed=3).tobytes() == first.tobytes()
+        assert sampling.images(generator, 20, LATENT, seed=4).tobytes() != first.tobytes()
+
+    def test_are_all_different(self, generator: nn.Module) -> None:
+        """No batch repeats the noise of the one before."""
+        images = sampling.images(generator, 1100, LATENT, seed=3)
+        assert len(np.unique(images.reshape(len(images), -1), axis=0)) == len(images)
+
+    def test_points_are_standard_normal(self) -> None:
+        recorder = Recorder()
+        sampling.images(recorder, 5000, LATENT, seed=3)
+        assert recorder.z.shape == (5000, LATENT)
+        assert recorder.z.mean().item() == pytest.approx(0, abs=4 / 50_000**0.5)
+        assert recorder.z.std().item() == pytest.approx(1, abs=4 / 100_000**0.5)
+
+    def test_come_from_products_of_one_shape(self) -> None:
+        recorder = Recorder()
+        sampling.images(recorder, 1001, LATENT, seed=3)
+        assert {len(batch) for batch in recorder.batches} == {sampling.BATCH}
+
+    def test_drawing_leaves_the_generator_as_it_was(self, generator: nn.Module) -> None:
+        before = {key: value.clone() for key, value in generator.state_dict().items()}
+        sampling.images(generator, 10, LATENT, seed=3)
+        assert all(torch.equal(v, before[k]) for k, v in generator.state_dict().items())
+
+
+class TestInterpolation:
+    def points(self, steps: int, seed: int = 3, rows: int = 5) -> Tensor:
+        """The latent points of each walk, (rows, steps, LATENT)."""
+        recorder = Recorder()
+        sampling.interpolation(recorder, steps, LATENT, seed, rows)
+        return recorder.z.reshape(rows, steps, LATENT)
+
+    def ends(self, seed: int = 3, rows: int = 5) -> Tensor:
+        """What is drawn: where each walk begins, and where it ends."""
+        stream = seeds.generator(seed, "interpolation")
+        return torch.randn(2, rows, 1, LATENT, generator=stream, dtype=torch.float64)
+
+    def test_is_rows_of_steps(self, generator: nn.Module) -> None:
+        strip = sampling.interpolation(generator, 7, LATENT, seed=3)
+        assert strip.shape == (35, 28, 28) and strip.dtype == np.uint8
+
+    def test_repeats_to_the_byte(self, generator: nn.Module) -> None:
+        first, again = (sampling.interpolation(generator, 4, LATENT, seed=3) for _ in range(2))
+        assert first.tobytes() == again.tobytes()
+        assert sampling.interpolation(generator, 4, LATENT, seed=4).tobytes() != first.tobytes()
+
+    @pytest.mark.parametrize("steps", [2, 10])
+    def test_begins_and_ends_with_the_images_of_its_end_points(
+        self, generator: nn.Module, steps: int
+    ) -> None:
+        strip = sampling.interpolation(generator, steps, LATENT, seed=3)
+        walks = strip.reshape(5, steps, 28, 28).astype(int)
+        with torch.no_grad():
+            expected = [to_uint8(generator(end.float().squeeze(1))) for end in self.ends()]
+        for step, images in ((0, expected[0]), (-1, expected[1])):
+            # A product of another shape may round a grey level differently.
+            assert np.abs(walks[:, step] - images.squeeze(1).numpy().astype(int)).max() <= 1
+        assert np.abs(walks[:, 0] - walks[:, -1]).max() > 50, "the ends differ"
+
+    def test_points_at_the_ends_are_the_points_drawn(self) -> None:
+        points, ends = self.points(6), self.ends().float().squeeze(2)
+        torch.testing.assert_close(points[:, 0], ends[0])
+        torch.testing.assert_close(points[:, -1], ends[1])
+
+    def test_turns_at_a_constant_rate(self) -> None:
+        """On the sphere, in the plane of both ends: the angle to the start grows evenly."""
+        points = self.points(9).double()
+        ends = self.ends().squeeze(2)
+        # Where start and end lie on the basis of the plane, radii aside.
+        walk = torch.linalg.lstsq(ends.permute(1, 2, 0), points.transpose(1, 2))
+        assert walk.solution.shape == (5, 2, 9)
+        rebuilt = ends.permute(1, 2, 0) @ walk.solution
+        torch.testing.assert_close(rebuilt, points.transpose(1, 2), atol=1e-5, rtol=0)
+        # In the directions of the ends as unit vectors, a spherical walk is sin / sin.
+        unit = ends / ends.norm(dim=-1, keepdim=True)
+        angle = (unit[0] * unit[1]).sum(-1).arccos()[:, None]
+        t = torch.linspace(0, 1, 9, dtype=torch.float64)
+        first, second = walk.solution[:, 0], walk.solution[:, 1]
+        torch.testing.assert_close(first * angle.sin(), ((1 - t) * angle).sin(), atol=1e-5, rtol=0)
+        torch.testing.assert_close(second * angle.sin(), (t * angle).sin(), atol=1e-5, rtol=0)
+
+    def test_stays_at_the_norm_that_the_generator_has_seen(self) -> None:
+        """A straight line would be at 0.7 of it, half-way."""
+        norms = self.points(11, rows=500).norm(dim=-1)
+        half_way = norms[:, 5] / norms[:, [0, -1]].mean(1)
+        assert half_way.mean().item() == pytest.approx(1, abs=0.05)
+
+
+class TestGrid:
+    images = np.arange(1, 6, dtype=np.uint8)[:, None, None] * np.full((5, 3, 2), 40, np.uint8)
+
+    def test_lays_images_row_by_row_with_black_between(self) -> None:
+        picture = np.asarray(pictures.grid(self.images, columns=3, gap=1))
+        b = 0
+        row = [
+            [b, 40, 40, b, 80, 80, b, 120, 120, b],
+            [b, 160, 160, b, 200, 200, b, b, b, b],
+        ]
+        expected = [[b] * 10, *[row[0]] * 3, [b] * 10, *[row[1]] * 3, [b] * 10]
+        np.testing.assert_array_equal(picture, np.array(expected, np.uint8), strict=True)
+
+    def test_has_a_frame_of_two_pixels(self) -> None:
+        picture = np.asarray(pictures.grid(self.images[:1], columns=1))
+        assert picture.shape == (7, 6)
+        assert (picture[2:5, 2:4] == 40).all() and picture.sum() == 6 * 40
+
+    def test_of_five_by_five_digits(self) -> None:
+        images = np.random.default_rng(0).integers(0, 256, (25, 28, 28), dtype=np.uint8)
+        picture = np.asarray(pictures.grid(images, columns=5))
+        assert picture.shape == (152, 152)
+        for index, (row, column) in enumerate(itertools.product(range(5), repeat=2)):
+            top, left = 2 + 30 * row, 2 + 30 * column
+            assert (picture[top : top + 28, left : left + 28] == images[index]).all()
+
+    @pytest.mark.parametrize("scale", [1, 2, 3])
+    def test_enlarges_every_pixel_to_a_square(self, scale: int) -> None:
+        small = np.asarray(pictures.grid(self.images, columns=3))
+        large = np.asarray(pictures.grid(self.images, columns=3, scale=scale))
+        assert (large == small.repeat(scale, 0).repeat(scale, 1)).all()
+
+    def test_png_holds_exactly_the_picture(self, tmp_path: Path) -> None:
+        picture = pictures.grid(self.images, columns=3)
+        pictures.save_png(tmp_path / "grid.png", picture)
+        with Image.open(tmp_path / "grid.png") as found:
+            assert (found.format, found.mode) == ("PNG", "L")
+            assert (np.asarray(found) == np.asarray(picture)).all()
+
+    def test_png_repeats_to_the_byte(self, tmp_path: Path) -> None:
+        for name in ("a", "b"):
+            pictures.save_png(tmp_path / name, pictures.grid(self.images, columns=3))
+        assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+    def test_png_that_cannot_be_written_gives_one_line(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(GanvasError, match="cannot be written"):
+            pictures.save_png(tmp_path / "file" / "a.png", pictures.grid(self.images, 3))
+
+
+class TestGif:
+    @pytest.fixture
+    def frames(self, tmp_path: Path) -> list[Path]:
+        """Four pictures, as a training that makes progress draws them."""
+        stream = np.random.default_rng(0)
+        paths = [tmp_path / f"{number}.png" for number in range(4)]
+        for path in paths:
+            images = stream.integers(0, 256, (4, 28, 28), dtype=np.uint8)
+            pictures.save_png(path, pictures.grid(images, columns=2, scale=2))
+        return paths
+
+    def test_shows_every_frame_and_the_last_one_three_times_as_long(
+        self, frames: list[Path], tmp_path: Path
+    ) -> None:
+        pictures.save_gif(tmp_path / "progress.gif", frames)
+        with Image.open(tmp_path / "progress.gif") as animation:
+            assert animation.n_frames == 4
+            durations = []
+            for number, path in enumerate(frames):
+                animation.seek(number)
+                durations.append(animation.info["duration"])
+                with Image.open(path) as frame:
+                    assert (np.asarray(animation.convert("L")) == np.asarray(frame)).all()
+        assert durations == [600, 600, 600, 1800]  # milliseconds
+
+    def test_begins_anew_for_ever(self, frames: list[Path], tmp_path: Path) -> None:
+        pictures.save_gif(tmp_path / "progress.gif", frames)
+        with Image.open(tmp_path / "progress.gif") as animation:
+            assert animation.info["loop"] == 0
+
+    def test_of_one_frame_is_that_picture(self, frames: list[Path], tmp_path: Path) -> None:
+        pictures.save_gif(tmp_path / "progress.gif", frames[:1])
+        with Image.open(tmp_path / "progress.gif") as animation, Image.open(frames[0]) as frame:
+            assert animation.n_frames == 1
+            assert (np.asarray(animation.convert("L")) == np.asarray(frame)).all()
+
+    def test_repeats_to_the_byte(self, frames: list[Path], tmp_path: Path) -> None:
+        for name in ("a.gif", "b.gif"):
+            pictures.save_gif(tmp_path / name, frames)
+        assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
