@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,7 @@ def compare(model: str, device: torch.device, images: torch.Tensor, size: int, r
     }
     sides: dict[str, Callable[[], object]] = {
         "plain": lambda: [next(theirs) for _ in range(size)],
-        **{name: (lambda t=training: t.advance(size)) for name, training in ours.items()},  # type: ignore[misc]
+        **{name: partial(training.advance, size) for name, training in ours.items()},
     }
     for work in sides.values():
         work()  # warm up

@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors.torch import save
-from torch import Tensor
 
 from ganvas.errors import GanvasError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -67,7 +68,11 @@ def write_csv(
 
 
 def write_tensors(
-    path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None
+    path: Path, tensors: dict[str, "Tensor"], metadata: dict[str, str] | None = None
 ) -> None:
     """A safetensors file; `metadata` goes into its header."""
+    from safetensors.torch import (
+        save,
+    )  # brings torch in: seconds that most stages' files do not need
+
     write_bytes(path, save({k: v.contiguous().cpu() for k, v in tensors.items()}, metadata))

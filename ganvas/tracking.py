@@ -57,7 +57,9 @@ class Tracker:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        status = "FINISHED" if kind is None else "KILLED" if kind is SystemExit else "FAILED"
+        # A later stage that fails says nothing about the training that the run is of.
+        good = kind is None or self._generator is not None
+        status = "FINISHED" if good else "KILLED" if kind is SystemExit else "FAILED"
         self._jobs.put(lambda client, run: client.set_terminated(run, status))
         self._jobs.put(None)
         if self._thread.is_alive():

@@ -28,12 +28,13 @@ def main(dataset: str, model: str | None = None, images: str | None = None) -> N
 
 def of_model(params: config.Params, dataset: str, model: str) -> None:
     """Write the scores of a model's samples, and mirror them."""
-    scores = score(np.load(paths.samples(dataset, model) / "images.npy"), params, dataset)
-    files.write_json(paths.results(dataset, model) / "metrics.json", evaluation.numbers(scores))
-    files.write_csv(paths.results(dataset, model) / "scores.csv", *evaluation.table(scores))
-    for name in params.datasets[dataset].extractors:
-        print(f"{dataset}-{model}: {name} FID {scores[name]['fid']:.2f}")
+    folder = paths.results(dataset, model)
     with mirror.of_model(dataset, model, params) as tracker:
+        scores = score(np.load(paths.samples(dataset, model) / "images.npy"), params, dataset)
+        files.write_json(folder / "metrics.json", evaluation.numbers(scores))
+        files.write_csv(folder / "scores.csv", *evaluation.table(scores))
+        for name in params.datasets[dataset].extractors:
+            print(f"{dataset}-{model}: {name} FID {scores[name]['fid']:.2f}")
         tracker.metrics(evaluation.flat(scores))
 
 

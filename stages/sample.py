@@ -15,30 +15,31 @@ def main(dataset: str, model: str) -> None:
     params = config.load()
     recipe = params.recipe(dataset, model)
     device = devices.choose(params.device)
-    selection = json.loads((paths.results(dataset, model) / "selection.json").read_text())
-    generator = checkpoints.load(
-        paths.model(dataset, model) / "generator" / selection["checkpoint"],
-        recipe.network,
-        recipe.latent_dim,
-        params.image_size,
-    ).to(device)
-    folder = paths.samples(dataset, model)
-    images = sampling.images(generator, params.evaluate.images, recipe.latent_dim, params.seed)
-    files.write_array(folder / "images.npy", images)
-    side = params.sample.grid
-    pictures.save_png(folder / "grid.png", pictures.grid(images[: side * side], side, scale=2))
-    strip = sampling.interpolation(
-        generator, params.sample.interpolation, recipe.latent_dim, params.seed
-    )
-    columns = params.sample.interpolation
-    pictures.save_png(folder / "interpolation.png", pictures.grid(strip, columns, scale=2))
-    # What the first images look like in the training data: copies would show.
-    train = datasets.load(paths.normalized(dataset), "train").images.squeeze(1).numpy()
-    rows, _ = nearest(images[:NEAREST_OF], train, k=5)
-    beside = np.concatenate([images[:NEAREST_OF, None], train[rows]], axis=1)
-    strips = pictures.grid(beside.reshape(-1, *train.shape[1:]), beside.shape[1], scale=2)
-    pictures.save_png(folder / "nearest.png", strips)
+    # Opened first: MLflow takes seconds to import, beside the work and not after it.
     with mirror.of_model(dataset, model, params) as tracker:
+        selection = json.loads((paths.results(dataset, model) / "selection.json").read_text())
+        generator = checkpoints.load(
+            paths.model(dataset, model) / "generator" / selection["checkpoint"],
+            recipe.network,
+            recipe.latent_dim,
+            params.image_size,
+        ).to(device)
+        folder = paths.samples(dataset, model)
+        images = sampling.images(generator, params.evaluate.images, recipe.latent_dim, params.seed)
+        files.write_array(folder / "images.npy", images)
+        side = params.sample.grid
+        pictures.save_png(folder / "grid.png", pictures.grid(images[: side * side], side, scale=2))
+        strip = sampling.interpolation(
+            generator, params.sample.interpolation, recipe.latent_dim, params.seed
+        )
+        columns = params.sample.interpolation
+        pictures.save_png(folder / "interpolation.png", pictures.grid(strip, columns, scale=2))
+        # What the first images look like in the training data: copies would show.
+        train = datasets.load(paths.normalized(dataset), "train").images.squeeze(1).numpy()
+        rows, _ = nearest(images[:NEAREST_OF], train, k=5)
+        beside = np.concatenate([images[:NEAREST_OF, None], train[rows]], axis=1)
+        strips = pictures.grid(beside.reshape(-1, *train.shape[1:]), beside.shape[1], scale=2)
+        pictures.save_png(folder / "nearest.png", strips)
         tracker.file(folder / "grid.png")
         tracker.file(folder / "interpolation.png")
         tracker.file(folder / "nearest.png")

@@ -23,32 +23,37 @@ def main(dataset: str, model: str) -> None:
     params = config.load()
     recipe = params.recipe(dataset, model)
     device = devices.choose(params.device)
-    name = params.datasets[dataset].extractors[0]
-    extractor = extractors.load(
-        name, params, dataset, paths.classifier(dataset), paths.INCEPTION, device
-    )
-    real = statistics(features.load(paths.reference(dataset, name), "validation").features)
-    found = sorted((paths.model(dataset, model) / "generator").glob("*.safetensors"))
-    scored = []
-    for path in progress.each(found, f"select {dataset}-{model}", len(found), "checkpoints"):
-        generator = checkpoints.load(path, recipe.network, recipe.latent_dim, params.image_size).to(
-            device
-        )
-        images = sampling.images(generator, params.select.images, recipe.latent_dim, params.seed)
-        fake = statistics(
-            features.extract(extractor, images, device, extractors.BATCH[name]).features
-        )
-        scored.append(
-            selection.Scored(*checkpoints.facts(path), path.name, frechet_distance(*real, *fake))
-        )
-    folder = paths.results(dataset, model)
-    chosen = selection.choose(scored, params.select.rule)
-    columns = ("epoch", "iteration", "fid", "generator_loss")
-    rows = [[getattr(score, column) for column in columns] for score in scored]
-    files.write_csv(folder / "selection.csv", columns, rows)
-    files.write_json(folder / "selection.json", {"extractor": name, **chosen})
-    print(f"{dataset}-{model}: epoch {chosen['epoch']} taken ({params.select.rule})")
+    # Opened first: MLflow takes seconds to import, beside the work and not after it.
     with mirror.of_model(dataset, model, params) as tracker:
+        name = params.datasets[dataset].extractors[0]
+        extractor = extractors.load(
+            name, params, dataset, paths.classifier(dataset), paths.INCEPTION, device
+        )
+        real = statistics(features.load(paths.reference(dataset, name), "validation").features)
+        found = sorted((paths.model(dataset, model) / "generator").glob("*.safetensors"))
+        scored = []
+        for path in progress.each(found, f"select {dataset}-{model}", len(found), "checkpoints"):
+            generator = checkpoints.load(
+                path, recipe.network, recipe.latent_dim, params.image_size
+            ).to(device)
+            images = sampling.images(
+                generator, params.select.images, recipe.latent_dim, params.seed
+            )
+            fake = statistics(
+                features.extract(extractor, images, device, extractors.BATCH[name]).features
+            )
+            scored.append(
+                selection.Scored(
+                    *checkpoints.facts(path), path.name, frechet_distance(*real, *fake)
+                )
+            )
+        folder = paths.results(dataset, model)
+        chosen = selection.choose(scored, params.select.rule)
+        columns = ("epoch", "iteration", "fid", "generator_loss")
+        rows = [[getattr(score, column) for column in columns] for score in scored]
+        files.write_csv(folder / "selection.csv", columns, rows)
+        files.write_json(folder / "selection.json", {"extractor": name, **chosen})
+        print(f"{dataset}-{model}: epoch {chosen['epoch']} taken ({params.select.rule})")
         tracker.curves((score.iteration, {"checkpoint_fid": score.fid}) for score in scored)
         tracker.metrics({"selected_epoch": chosen["epoch"]})
 
