@@ -38,8 +38,8 @@ lint: $(BIN)/.ready-dev  ## formatting, lint, types
 	mypy
 
 bench: $(BIN)/.ready-dev  ## speed against the plain idioms
-	python benchmarks/training.py
-	python benchmarks/evaluation.py
+	python -m benchmarks.training
+	python -m benchmarks.evaluation
 
 ui: setup  ## MLflow's pages at http://127.0.0.1:5000
 	mlflow ui
