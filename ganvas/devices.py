@@ -27,7 +27,7 @@ def choose(name: str) -> torch.device:
     torch.use_deterministic_algorithms(True)
     # Filling every new tensor with NaN is for finding reads of memory never written; it takes a
     # third of a small network's time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

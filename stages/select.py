@@ -47,6 +47,7 @@ def main(dataset: str, model: str) -> None:
                     *checkpoints.facts(path), path.name, frechet_distance(*real, *fake)
                 )
             )
+        scored.sort()  # by epoch: names of files sort 10000 before 9999
         folder = paths.results(dataset, model)
         chosen = selection.choose(scored, params.select.rule)
         columns = ("epoch", "iteration", "fid", "generator_loss")
