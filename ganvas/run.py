@@ -107,11 +107,9 @@ class Run:
 
     def save(self) -> None:
         """Write the state to go on from. Weights that are not finite are never written."""
-        state = self.training.state()
-        if all(bool(v.isfinite().all()) for v in state.values() if v.is_floating_point()):
-            files.write_tensors(
-                self.folder / "state.safetensors", state | {"measured": self.measured}
-            )
+        if self._finite():
+            state = self.training.state() | {"measured": self.measured}
+            files.write_tensors(self.folder / "state.safetensors", state)
 
     def warnings(self) -> list[str]:
         """What a person should know about how the training went."""
@@ -212,15 +210,22 @@ class Run:
 
     def _check_finite(self, rows: Tensor, start: int) -> None:
         bad = (~rows[:, :2].isfinite().all(1)).nonzero()
-        if not len(bad):
+        if len(bad):
+            first, what = int(bad[0]), "a loss is"
+        elif not self._finite():  # the losses are measured before the last update
+            first, what = len(rows) - 1, "the weights are"
+        else:
             return
-        first = int(bad[0])
         discriminator_loss, generator_loss = rows[first, :2].tolist()
         raise GanvasError(
-            f"iteration {start + first + 1}: a loss is not finite (discriminator "
+            f"iteration {start + first + 1}: {what} not finite (losses: discriminator "
             f"{discriminator_loss}, generator {generator_loss}); lower lr_generator and "
             "lr_discriminator in params.yaml, or set train.precision: float32"
         )
+
+    def _finite(self) -> bool:
+        state = self.training.state().values()
+        return all(bool(value.isfinite().all()) for value in state if value.is_floating_point())
 
 
 def forget_old_runs(folder: Path, keep: int = KEPT_RUNS) -> None:
@@ -230,7 +235,6 @@ def forget_old_runs(folder: Path, keep: int = KEPT_RUNS) -> None:
         try:
             with FileLock(path.with_suffix(".lock"), timeout=0):
                 shutil.rmtree(path, ignore_errors=True)
-            path.with_suffix(".lock").unlink(missing_ok=True)
         except (Timeout, OSError):
             pass
 

@@ -77,7 +77,7 @@ class Training:
     def advance(self, iterations: int) -> Tensor:
         """Run that many iterations; return MEASURED of each, float32 (iterations, 4) on the CPU.
 
-        The only place where the processor waits for the device.
+        The processor waits for the device at the end alone, and where an epoch's order is drawn.
         """
         if self.device.type == "cuda" and self._graph is None:
             self._capture()
@@ -120,6 +120,11 @@ class Training:
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Go back to what `state` returned. Raises `KeyError` or `RuntimeError` on a misfit."""
+        needed = {"iteration", "noise"}
+        for name, network in self._networks().items():
+            needed |= {f"{name}.{key}" for key in network.state_dict()}
+        if missing := needed - tensors.keys():  # before anything is changed
+            raise KeyError(min(missing))
         for name, network in self._networks().items():
             network.load_state_dict(_below(tensors, name))
         for name, optimizer in self.optimizers.items():
@@ -129,6 +134,10 @@ class Training:
                 moments.setdefault(int(index), {})[key] = value
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            # A file keeps no memory layout, and fused Adam pairs moments with weights by address.
+            for parameter, loaded in optimizer.state.items():
+                for key in ("exp_avg", "exp_avg_sq"):
+                    loaded[key] = torch.empty_like(parameter).detach().copy_(loaded[key])
         self._noise.set_state(tensors["noise"])
         self.iteration = int(tensors["iteration"])
         self._order_epoch = -1
@@ -210,10 +219,10 @@ class Training:
         fresh = not self.optimizers["generator"].state
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
-        self._cursor.zero_()
         with torch.cuda.stream(stream):
             for _ in range(3):  # lets cuDNN and the optimizers allocate outside the capture
                 self._row.zero_()
+                self._cursor.zero_()
                 self._iterate()
         torch.cuda.current_stream().wait_stream(stream)
         self._row.zero_()

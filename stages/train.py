@@ -74,6 +74,7 @@ def main(dataset: str, model: str) -> None:
                 if stop.picture:
                     tracker.picture("progress", stop.picture, stop.iteration)
                 bar.at(stop.iteration, **(rows[-1] if rows else {}))
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             if current.interrupted:
                 print(
                     f"{name}: stopped at iteration {networks.iteration:,}; the same command "

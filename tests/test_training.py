@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from safetensors.torch import load, save
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ganvas import config, devices, seeds
@@ -59,7 +60,7 @@ def test_another_seed_gives_other_weights(images: torch.Tensor) -> None:
 def test_state_restored_goes_on_to_the_byte(name: str, images: torch.Tensor) -> None:
     whole = Training(recipe(name, ema_decay=0.9), images, seed=0, device=CPU)
     whole.advance(4)
-    state = weights(whole)
+    state = load(save({k: v.contiguous() for k, v in whole.state().items()}))  # as in a file
     measured = whole.advance(9)  # across the end of an epoch of 6
     resumed = Training(recipe(name, ema_decay=0.9), images, seed=0, device=CPU)
     resumed.restore(state)
@@ -162,6 +163,16 @@ def test_bfloat16_trains_and_repeats(images: torch.Tensor) -> None:
 def test_a_batch_larger_than_the_data_is_refused(images: torch.Tensor) -> None:
     with pytest.raises(GanvasError, match="batch_size: 64 is more than the 50 training images"):
         Training(recipe("gan", batch_size=64), images, 0, CPU)
+
+
+def test_a_state_that_lacks_something_changes_nothing(images: torch.Tensor) -> None:
+    training = Training(recipe("gan"), images, seed=0, device=CPU)
+    before = weights(training)
+    other = Training(recipe("gan"), images, seed=1, device=CPU).state()
+    del other["noise"]
+    with pytest.raises(KeyError, match="noise"):
+        training.restore(other)
+    assert same(before, weights(training))
 
 
 def test_uint8_covers_the_whole_range() -> None:
