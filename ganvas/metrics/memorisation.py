@@ -8,10 +8,8 @@ from ganvas.errors import GanvasError
 from ganvas.metrics import arrays
 from ganvas.metrics.arrays import Array, Floats
 
-TILE = (
-    512,
-    4096,
-)  # of the distance matrix, images x training images: 8 MB, little more than a cache
+# Of the distance matrix, images x training images: 8 MB, little more than a cache.
+TILE = (512, 4096)
 
 
 def memorisation(fake_images: Array, train_images: Array, test_images: Array) -> float:
