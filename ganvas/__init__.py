@@ -4,7 +4,7 @@ The library is plain PyTorch and can be imported in a notebook; the stages in `s
 to DVC and MLflow.
 """
 
-from ganvas import threads
+from ganvas import process
 
 # Before the first `import torch` of this process: its thread pool reads these settings once.
-threads.configure()
+process.configure()

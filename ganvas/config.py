@@ -98,6 +98,7 @@ class Evaluate(Section):
 
 class Tracking(Section):
     enabled: bool
+    tensorboard: bool
 
 
 class Dataset(Section):
@@ -142,8 +143,8 @@ class Params(Section):
 def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check the whole file. Raises `GanvasError` with one line that names the key."""
     try:
-        # YAML 1.2, as DVC reads it: 1e-4 is a number.
-        values = YAML(typ="safe").load(path.read_text())
+        # YAML 1.2, as DVC reads it: 1e-4 is a number. The parser in Python names the right line.
+        values = YAML(typ="safe", pure=True).load(path.read_text())
     except OSError as error:
         raise GanvasError(f"{path}: {error.strerror}; run from the repository's root") from None
     except UnicodeDecodeError:

@@ -59,16 +59,6 @@ def score(
     return found
 
 
-def flat(scores: Scores) -> dict[str, float]:
-    """The numbers alone, as `extractor.measure`."""
-    return {
-        f"{group}.{name}": value
-        for group in _groups(scores)
-        for name, value in scores[group].items()
-        if isinstance(value, int | float)
-    }
-
-
 def numbers(scores: Scores) -> Scores:
     """What compares between models, and nothing that only explains."""
     return {"images": scores["images"]} | {name: scores[name] for name in _groups(scores)}

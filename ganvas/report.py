@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ganvas.errors import GanvasError
+from ganvas.tracking import Origin
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
@@ -146,7 +147,7 @@ class Lineage(NamedTuple):
     dirty: bool  # code or parameters differed from the commit
     data: str  # hash of the normalized images
     generators: Mapping[str, str]  # hashes of the generators' checkpoints
-    runs: Mapping[str, str] = {}  # MLflow run ids, where they are known
+    origins: Mapping[str, Origin] = {}  # where the store knows them
 
 
 def page(dataset: str, results: Path, models: Mapping[str, Folders], lineage: Lineage) -> str:
@@ -301,7 +302,7 @@ def _json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _csv(path: Path, columns: Sequence[str]) -> dict[str, list[float]]:
+def read_columns(path: Path, columns: Sequence[str]) -> dict[str, list[float]]:
     """The file's columns by name, of which `columns` must be there, with one row at least."""
     rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
     missing = [column for column in columns if not rows or column not in rows[0]]
@@ -410,7 +411,7 @@ def _parameters(
     configs: dict[str, dict[str, Any]],
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Parameters that differ, with each model's value, and those that agree."""
-    apart = ("dataset", "model", "warnings")  # said elsewhere on the page
+    apart = ("dataset", "model", "run", "warnings")  # said elsewhere on the page
     keys = dict.fromkeys(key for config in configs.values() for key in config if key not in apart)
     shown = {key: [_plain(config.get(key)) for config in configs.values()] for key in keys}
     differing = {key: values for key, values in shown.items() if len(set(values)) > 1}
@@ -427,7 +428,7 @@ def _plain(value: Any) -> str:
 def _selection(folder: Path) -> dict[str, Any]:
     """selection.json with the table of selection.csv and the FID at the lowest generator loss."""
     chosen = _json(folder / "selection.json")
-    table = _csv(folder / "selection.csv", ("epoch", "iteration", "fid", "generator_loss"))
+    table = read_columns(folder / "selection.csv", ("epoch", "iteration", "fid", "generator_loss"))
     fids = dict(zip(table["epoch"], table["fid"], strict=True))
     of_lowest_loss = fids.get(chosen["lowest_generator_loss_epoch"])
     return {**chosen, "table": table, "lowest_generator_loss_fid": of_lowest_loss}
@@ -435,7 +436,7 @@ def _selection(folder: Path) -> dict[str, Any]:
 
 def _history(path: Path) -> dict[str, Any]:
     """Columns of a training's curves, how many iterations a point averages, and the smoothing."""
-    columns = _csv(path, ("iteration", "epoch", "discriminator_loss", "generator_loss"))
+    columns = read_columns(path, ("iteration", "epoch", "discriminator_loss", "generator_loss"))
     averaged = int(columns["iteration"][0])
     rows = len(columns["iteration"])
     if rows > CURVE_POINTS:

@@ -90,7 +90,8 @@ class Run:
             self._check_finite(rows, start)
             self.measured = torch.cat([self.measured, rows])
             self._checkpoint()
-            yield Stop(training.iteration, self._history(start), self._draw())
+            ended = training.iteration == self.iterations
+            yield Stop(training.iteration, self._history(start, complete=ended), self._draw())
             now = time.monotonic()
             epoch_ended = training.iteration % training.iterations_per_epoch == 0
             # Every save_seconds, and at each epoch's end where epochs take longer than that.

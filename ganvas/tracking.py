@@ -1,37 +1,65 @@
-"""The mirror in MLflow: one run per trained model. The only module that imports mlflow.
+"""The mirror in MLflow: one run per trained model.
 
 Everything is written by a thread of its own, so that a slow, locked or absent store costs a line
 in the log and never a training run; the results are the same without it.
 """
 
+import json
 import logging
 import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from filelock import FileLock
 
+from ganvas.errors import GanvasError
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 60  # seconds that a stage waits, at its end, for a slow store
+GATHERED = 5  # seconds over which points of curves are gathered for one call
 GENERATOR_TAG = "ganvas.generator"  # the DVC hash of the generator that a run trained
 
-Job = Callable[["MlflowClient", str], None]
+T = TypeVar("T")
+Job = Callable[["MlflowClient", str], object]
+Point = tuple[str, float, int, int]  # name, value, milliseconds since 1970, step
+
+
+class Input(NamedTuple):
+    """A data set that a run read."""
+
+    name: str
+    digest: str  # DVC's hash
+    context: str  # training or evaluation
+    path: str
+
+
+class Origin(NamedTuple):
+    """The run that made a generator."""
+
+    run: str  # its id
+    started: str
+    commit: str
+    newest: bool  # no later run of this model made another generator
 
 
 class Tracker:
     """One MLflow run, written behind the caller's back: no method waits, none raises.
 
     The run is found by `run_id` or by the hash of the generator it trained; failing that, a new
-    one is opened in the experiment `experiment`. Use as a context; leaving it waits `PATIENCE`
-    seconds at most for what is still unwritten.
+    one is opened in the experiment `experiment`. `system` adds the load of processor, memory, disk
+    and GPU. Use as a context; leaving it waits `PATIENCE` seconds at most for what is still
+    unwritten.
     """
 
     def __init__(
@@ -44,10 +72,12 @@ class Tracker:
         run_id: str | None = None,
         generator: str | None = None,
         tags: Mapping[str, str] | None = None,
+        system: bool = False,
     ) -> None:
         self._root, self._experiment, self._name = root, experiment, name
         self._run_id, self._generator, self._tags = run_id, generator, dict(tags or {})
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | list[Point] | None] = queue.SimpleQueue()
+        self._system = system
         self._failed = not enabled
         self._thread = threading.Thread(target=self._work, daemon=True, name="mlflow")
         if enabled:
@@ -60,12 +90,46 @@ class Tracker:
         # A later stage that fails says nothing about the training that the run is of.
         good = kind is None or self._generator is not None
         status = "FINISHED" if good else "KILLED" if kind is SystemExit else "FAILED"
-        self._jobs.put(lambda client, run: client.set_terminated(run, status))
+        self.also(lambda client, run: client.set_terminated(run, status))
         self._jobs.put(None)
         if self._thread.is_alive():
             self._thread.join(PATIENCE)
         if self._thread.is_alive():
             self._fail(f"no answer within {PATIENCE} s")
+
+    def also(self, job: Job) -> None:
+        """Whatever else is to be done with the client and the run's id."""
+        self._jobs.put(job)
+
+    def ask(self, question: Callable[["MlflowClient", str], T]) -> T | None:
+        """The store's answer once all before it is written; None without one in `PATIENCE`."""
+        answers: queue.SimpleQueue[T] = queue.SimpleQueue()
+        self.also(lambda client, run: answers.put(question(client, run)))
+        patience = time.monotonic() + PATIENCE
+        while self._thread.is_alive() and time.monotonic() < patience:
+            with suppress(queue.Empty):
+                return answers.get(timeout=0.1)
+        return None
+
+    def origin(self) -> Origin | None:
+        """Who made the generator that the run was found by; None without an answer."""
+
+        def look(client: "MlflowClient", run: str) -> Origin:
+            found = client.get_run(run)
+            newest = client.search_runs(
+                [found.info.experiment_id],
+                f"attributes.run_name = '{self._name}' AND attributes.status = 'FINISHED'",
+                max_results=1,
+                order_by=["attributes.start_time DESC"],
+            )
+            return Origin(
+                run,
+                moment(found),
+                found.data.tags.get("mlflow.source.git.commit", "none"),
+                not newest or newest[0].info.start_time <= found.info.start_time,
+            )
+
+        return self.ask(look)
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Parameters by their names in params.yaml."""
@@ -86,17 +150,34 @@ class Tracker:
     def curves(self, rows: Iterable[tuple[int, Mapping[str, float]]]) -> None:
         """Points of several curves at once: (step, values by name)."""
         now = int(time.time() * 1000)
-        points = [(key, float(y), now, step) for step, row in rows for key, y in row.items()]
+        self._jobs.put([(key, float(y), now, step) for step, row in rows for key, y in row.items()])
+
+    def inputs(self, read: Iterable[Input]) -> None:
+        """Data sets, under MLflow's digests DVC's hashes."""
+        read = list(read)
 
         def job(client: "MlflowClient", run: str) -> None:
-            from mlflow.entities import Metric
+            from mlflow.entities import Dataset, DatasetInput, InputTag
 
-            for start in range(0, len(points), 1000):  # the most that one call takes
-                metrics = [Metric(*point) for point in points[start : start + 1000]]
-                client.log_batch(run, metrics=metrics)
+            inputs = client.get_run(run).inputs
+            known = {each.dataset.digest for each in inputs.dataset_inputs} if inputs else set()
+            new = [
+                DatasetInput(
+                    Dataset(
+                        name=each.name,
+                        digest=each.digest,
+                        source_type="local",
+                        source=json.dumps({"uri": each.path}),
+                    ),
+                    [InputTag("mlflow.data.context", each.context)],
+                )
+                for each in read
+                if each.digest not in known
+            ]
+            if new:
+                client.log_inputs(run, datasets=new)
 
-        if points:
-            self._jobs.put(job)
+        self._jobs.put(job)
 
     def tags(self, values: Mapping[str, str]) -> None:
         def job(client: "MlflowClient", run: str) -> None:
@@ -131,15 +212,35 @@ class Tracker:
     def _work(self) -> None:
         try:
             client, run = self._open()
+            stop_watching = _watch_system(client, run) if self._system else lambda: None
+            self._serve(client, run)
+            stop_watching()
         except Exception as error:  # whatever the store's driver raises
             self._fail(_reason(error))
-            return
-        while (job := self._jobs.get()) is not None:
+
+    def _serve(self, client: "MlflowClient", run: str) -> None:
+        """Do the jobs in their order. Each call takes time from the training, so points wait for
+        others to go with them."""
+        points: list[Point] = []
+        due = 0.0
+        while True:
+            job: Job | list[Point] | None
             try:
-                job(client, run)
-            except Exception as error:
-                self._fail(_reason(error))
+                wait = max(0.0, due - time.monotonic()) if points else None
+                job = self._jobs.get(timeout=wait)
+            except queue.Empty:
+                job = []
+            if isinstance(job, list):
+                due = due if points else time.monotonic() + GATHERED
+                points += job
+                if time.monotonic() < due:
+                    continue
+            _write(client, run, points)
+            points = []
+            if job is None:
                 return
+            if not isinstance(job, list):
+                job(client, run)
 
     def _fail(self, reason: str) -> None:
         if not self._failed:
@@ -147,11 +248,6 @@ class Tracker:
             log.warning("MLflow: %s; %s is not tracked from here on", reason, self._name)
 
     def _open(self) -> tuple["MlflowClient", str]:
-        # A server that does not answer is given up on within seconds, not mlflow's minutes.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        logging.getLogger("alembic").setLevel(logging.WARNING)
         client, experiment = connect(self._root, self._experiment)
         run = self._find(client, experiment)
         client.update_run(run, "RUNNING")
@@ -180,24 +276,95 @@ class Tracker:
 def connect(root: Path, experiment: str) -> tuple["MlflowClient", str]:
     """A client, and the id of the experiment, made if it is not there.
 
-    The store is MLFLOW_TRACKING_URI, else mlflow.db in `root`, the file that a bare `mlflow ui`
-    opens there. Processes that start on a fresh database at once take turns.
+    Processes that start on a fresh database at once take turns.
     """
-    import mlflow
+    from mlflow.exceptions import MlflowException
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # its import sets INFO
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
-    artifacts = None if "MLFLOW_TRACKING_URI" in os.environ else (root / "mlruns").as_uri()
     (root / ".ganvas").mkdir(exist_ok=True)
     with FileLock(root / ".ganvas" / "mlflow.lock", timeout=120):
-        client = mlflow.MlflowClient(uri)
+        client = _client(root)
         known = client.get_experiment_by_name(experiment)
-        if known:
-            return client, str(known.experiment_id)
-        # Tells mlflow ui to open on runs and curves, not on its pages for language models.
-        kind = {"mlflow.experimentKind": "custom_model_development"}
-        made = client.create_experiment(experiment, artifact_location=artifacts, tags=kind)
-        return client, str(made)
+        if known is None:
+            artifacts = None if _server() else (root / "mlruns").as_uri()
+            # Tells mlflow ui to open on runs and curves, not on its pages for language models.
+            kind = {"mlflow.experimentKind": "custom_model_development"}
+            try:
+                made = client.create_experiment(experiment, artifact_location=artifacts, tags=kind)
+                return client, str(made)
+            except MlflowException:  # another machine was first
+                known = client.get_experiment_by_name(experiment)
+                if known is None:
+                    raise
+        return client, str(known.experiment_id)
+
+
+def runs(root: Path, experiment: str, filter_string: str = "") -> "list[Run]":
+    """The runs of an experiment, the newest first; none where there is no store.
+
+    Raises `GanvasError` when the store cannot be read.
+    """
+    if not _server() and not (root / "mlflow.db").exists():
+        return []
+    try:
+        client = _client(root)
+        known = client.get_experiment_by_name(experiment)
+        found: list[Run] = []
+        page: Any = None
+        while known and (page is None or page.token):
+            page = client.search_runs(
+                [known.experiment_id],
+                filter_string,
+                order_by=["attributes.start_time DESC"],
+                page_token=page and page.token,
+            )
+            found += page
+        return found
+    except Exception as error:  # whatever the store's driver raises
+        raise GanvasError(f"MLflow: {_reason(error)}; is MLFLOW_TRACKING_URI right?") from None
+
+
+def moment(run: "Run") -> str:
+    """When a run began."""
+    return f"{datetime.fromtimestamp(run.info.start_time / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _client(root: Path) -> "MlflowClient":
+    """MLFLOW_TRACKING_URI, else mlflow.db in `root`: what a bare `mlflow ui` opens there."""
+    # A server that does not answer is given up on within seconds, not mlflow's minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # Two lines on standard output whenever a stage ends.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    import mlflow
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # its import sets INFO
+    return mlflow.MlflowClient(_server() or f"sqlite:///{root / 'mlflow.db'}")
+
+
+def _server() -> str | None:
+    return os.environ.get("MLFLOW_TRACKING_URI") or None
+
+
+def _write(client: "MlflowClient", run: str, points: list[Point]) -> None:
+    from mlflow.entities import Metric
+
+    for start in range(0, len(points), 1000):  # the most that one call takes
+        metrics = [Metric(*point) for point in points[start : start + 1000]]
+        client.log_batch(run, metrics=metrics)
+
+
+def _watch_system(client: "MlflowClient", run: str) -> Callable[[], None]:
+    """Log the machine's load every 10 s until the function that is returned is called."""
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    # A store that goes down is reported once, by the tracker.
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
+    uri = client.tracking_uri
+    monitor: Any = SystemMetricsMonitor(run, resume_logging=True, tracking_uri=uri)  # type: ignore[no-untyped-call]
+    monitor.start()
+    return lambda: monitor.finish()
 
 
 def _reason(error: Exception) -> str:

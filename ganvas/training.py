@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ganvas import networks, objectives, seeds
+from ganvas.adam import Adam
 from ganvas.config import Recipe
 from ganvas.errors import GanvasError
 
@@ -113,31 +114,19 @@ class Training:
         for name, network in self._networks().items():
             tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
         for name, optimizer in self.optimizers.items():
-            for index, moments in optimizer.state_dict()["state"].items():
-                for key, value in moments.items():
-                    tensors[f"adam.{name}.{index}.{key}"] = value
+            tensors |= {f"adam.{name}.{key}": value for key, value in optimizer.state().items()}
         return tensors
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Go back to what `state` returned. Raises `KeyError` or `RuntimeError` on a misfit."""
-        needed = {"iteration", "noise"}
-        for name, network in self._networks().items():
-            needed |= {f"{name}.{key}" for key in network.state_dict()}
-        if missing := needed - tensors.keys():  # before anything is changed
+        own = self.state()
+        if missing := own.keys() - tensors.keys():  # before anything is changed
             raise KeyError(min(missing))
         for name, network in self._networks().items():
             network.load_state_dict(_below(tensors, name))
-        for name, optimizer in self.optimizers.items():
-            moments: dict[int, dict[str, Tensor]] = {}
-            for path, value in _below(tensors, f"adam.{name}").items():
-                index, key = path.split(".")
-                moments.setdefault(int(index), {})[key] = value
-            groups = optimizer.state_dict()["param_groups"]
-            optimizer.load_state_dict({"state": moments, "param_groups": groups})
-            # A file keeps no memory layout, and fused Adam pairs moments with weights by address.
-            for parameter, loaded in optimizer.state.items():
-                for key in ("exp_avg", "exp_avg_sq"):
-                    loaded[key] = torch.empty_like(parameter).detach().copy_(loaded[key])
+        for key, value in own.items():
+            if key.startswith("adam."):
+                value.copy_(tensors[key])
         self._noise.set_state(tensors["noise"])
         self.iteration = int(tensors["iteration"])
         self._order_epoch = -1
@@ -147,14 +136,8 @@ class Training:
         networks = {"generator": self.generator, "discriminator": self.discriminator}
         return networks | ({"ema": self.ema} if self.ema else {})
 
-    def _adam(self, network: nn.Module, lr: float) -> torch.optim.Adam:
-        return torch.optim.Adam(
-            network.parameters(),
-            lr=lr,
-            betas=(self.recipe.betas[0], self.recipe.betas[1]),
-            fused=self.device.type in ("cpu", "cuda"),
-            capturable=self.device.type == "cuda",
-        )
+    def _adam(self, network: nn.Module, lr: float) -> Adam:
+        return Adam(network.parameters(), lr, (self.recipe.betas[0], self.recipe.betas[1]))
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.precision == "float32":
@@ -180,11 +163,11 @@ class Training:
             with self._autocast():
                 real_logits, fake_logits = self._discriminate(real, fake.detach())
             discriminator_loss = objectives.discriminator_loss(real_logits, fake_logits)
-            _update(self.discriminator, self.optimizers["discriminator"], discriminator_loss)
+            _update(self.optimizers["discriminator"], discriminator_loss)
         with self._autocast():  # a new context: the old one caches the weights before the update
             logits = self.discriminator(fake).float()
         generator_loss = objectives.generator_loss(logits)
-        _update(self.generator, self.optimizers["generator"], generator_loss)
+        _update(self.optimizers["generator"], generator_loss)
         with torch.no_grad():
             if self.ema:
                 self._average(self.ema)
@@ -216,11 +199,10 @@ class Training:
     def _capture(self) -> None:
         """Record one iteration as a CUDA graph; leaves the state as it was."""
         before = {name: value.clone() for name, value in self.state().items()}
-        fresh = not self.optimizers["generator"].state
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            for _ in range(3):  # lets cuDNN and the optimizers allocate outside the capture
+            for _ in range(3):  # lets cuDNN choose and allocate outside the capture
                 self._row.zero_()
                 self._cursor.zero_()
                 self._iterate()
@@ -234,10 +216,8 @@ class Training:
         for name, value in self.state().items():
             if name == "noise":
                 self._noise.set_state(before["noise"])
-            elif name in before:
+            elif name != "iteration":
                 value.copy_(before[name])
-            elif fresh:
-                value.zero_()  # Adam starts from zeros
         self._order_epoch = -1
         self._graph = graph
 
@@ -247,11 +227,9 @@ def to_uint8(images: Tensor) -> Tensor:
     return images.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def _update(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad(set_to_none=True)
+def _update(optimizer: Adam, loss: Tensor) -> None:
     # Gradients of this network's parameters only: none are computed for the other network's.
-    loss.backward(inputs=list(network.parameters()))
-    optimizer.step()
+    optimizer.step(torch.autograd.grad(loss, optimizer.parameters))
 
 
 def _below(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -13,19 +13,32 @@ INTERRUPTED = 130  # what a shell reports after Ctrl-C
 
 
 def run(main: Callable[..., None]) -> None:
-    """Call `main` with an option for each of its parameters; a `GanvasError` ends in one line."""
+    """Call `main` with an option for each of its parameters; a `GanvasError` ends in one line.
+
+    A positional-only parameter is an argument without a name, a `bool` a switch.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for library in ("alembic", "matplotlib", "mlflow", "filelock", "PIL"):
         logging.getLogger(library).setLevel(logging.WARNING)
     parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
     options = inspect.signature(main).parameters
     for name, option in options.items():
-        parser.add_argument(f"--{name}", required=option.default is option.empty)
+        if option.kind is option.POSITIONAL_ONLY:
+            parser.add_argument(name, nargs="?", default=option.default)
+        elif isinstance(option.default, bool):
+            parser.add_argument(f"--{name}", action="store_true")
+        else:
+            parser.add_argument(f"--{name}", required=option.default is option.empty)
     arguments = vars(parser.parse_args())
     try:
         if "dataset" in options:
             config.load().check_names(arguments["dataset"], arguments.get("model"))
-        main(**arguments)
+        unnamed = [
+            arguments.pop(name)
+            for name, option in options.items()
+            if option.kind is option.POSITIONAL_ONLY
+        ]
+        main(*unnamed, **arguments)
     except GanvasError as error:
         sys.exit(f"error: {error}")
     except OSError as error:  # a full disk, a folder that cannot be read

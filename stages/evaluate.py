@@ -35,7 +35,8 @@ def of_model(params: config.Params, dataset: str, model: str) -> None:
         files.write_csv(folder / "scores.csv", *evaluation.table(scores))
         for name in params.datasets[dataset].extractors:
             print(f"{dataset}-{model}: {name} FID {scores[name]['fid']:.2f}")
-        tracker.metrics(evaluation.flat(scores))
+        mirror.scores(tracker, dataset, model)
+        mirror.lineage(tracker, "evaluate", dataset, model)
 
 
 def score(generated: np.ndarray, params: config.Params, dataset: str) -> evaluation.Scores:

@@ -48,3 +48,20 @@ def dvc_hash(path: Path) -> str:
     ]
     entries.sort(key=lambda entry: entry["relpath"])
     return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
+def recording_commit(md5: str) -> str | None:
+    """The newest commit, of any branch or experiment, that brought this hash into dvc.lock."""
+    found = git(
+        "log", "--all", "-1", "--diff-filter=AM", "--format=%H", f"-S{md5}", "--", "dvc.lock"
+    )
+    return found or None
+
+
+def at(commit: str, path: str) -> bytes | None:
+    """A file as the commit has it; None where it has none."""
+    try:
+        command = ["git", "show", f"{commit}:{path}"]
+        return subprocess.run(command, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None

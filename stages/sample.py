@@ -40,9 +40,8 @@ def main(dataset: str, model: str) -> None:
         beside = np.concatenate([images[:NEAREST_OF, None], train[rows]], axis=1)
         strips = pictures.grid(beside.reshape(-1, *train.shape[1:]), beside.shape[1], scale=2)
         pictures.save_png(folder / "nearest.png", strips)
-        tracker.file(folder / "grid.png")
-        tracker.file(folder / "interpolation.png")
-        tracker.file(folder / "nearest.png")
+        mirror.samples(tracker, dataset, model)
+        mirror.lineage(tracker, "sample", dataset, model)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ The score is the FID against the validation images, which neither network was tr
 image takes part in the choice.
 """
 
+import json
+
 from ganvas import (
     checkpoints,
     config,
@@ -55,8 +57,11 @@ def main(dataset: str, model: str) -> None:
         files.write_csv(folder / "selection.csv", columns, rows)
         files.write_json(folder / "selection.json", {"extractor": name, **chosen})
         print(f"{dataset}-{model}: epoch {chosen['epoch']} taken ({params.select.rule})")
-        tracker.curves((score.iteration, {"checkpoint_fid": score.fid}) for score in scored)
-        tracker.metrics({"selected_epoch": chosen["epoch"]})
+        mirror.selection(tracker, dataset, model)
+        mirror.lineage(tracker, "select", dataset, model)
+        key = json.loads((paths.model(dataset, model) / "config.json").read_text())["run"]
+        with mirror.events(dataset, model, params, key, scored[-1].iteration) as events:
+            events.curves(mirror.checkpoint_fids(dataset, model))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from stages import cli, mirror, paths, provenance
 
 # A state is only picked up by the code that wrote it: the modules that dvc.yaml lists.
 MODULES = (
+    "adam.py",
     "checkpoints.py",
     "datasets.py",
     "devices.py",
@@ -64,15 +65,18 @@ def main(dataset: str, model: str) -> None:
         began, first = time.monotonic(), networks.iteration
         with (
             mirror.of_training(dataset, model, params, runs / key / "mlflow_run") as tracker,
+            mirror.events(dataset, model, params, key, networks.iteration) as events,
             progress.Progress(name, current.iterations, networks.iteration) as bar,
         ):
             for stop in current.go_on():
                 rows = [dict(zip(run.HISTORY[1:], row[1:], strict=True)) for row in stop.history]
-                tracker.curves(
+                curves = [
                     (int(row[0]), values) for row, values in zip(stop.history, rows, strict=True)
-                )
-                if stop.picture:
-                    tracker.picture("progress", stop.picture, stop.iteration)
+                ]
+                for sink in (tracker, events):
+                    sink.curves(curves)
+                    if stop.picture:
+                        sink.picture("progress", stop.picture, stop.iteration)
                 bar.at(stop.iteration, **(rows[-1] if rows else {}))
             signal.signal(signal.SIGINT, signal.default_int_handler)
             if current.interrupted:
@@ -83,13 +87,13 @@ def main(dataset: str, model: str) -> None:
                 )
                 sys.exit(cli.INTERRUPTED)
             shutil.rmtree(target, ignore_errors=True)
-            current.export(target, mirror.parameters(params, dataset, model))
+            current.export(target, mirror.parameters(params, dataset, model) | {"run": key})
             mirror.trained(tracker, dataset, model)
+            mirror.lineage(tracker, "train", dataset, model)
             if seconds := time.monotonic() - began:
                 tracker.metrics({"iterations_per_second": (networks.iteration - first) / seconds})
             for warning in current.warnings():
                 print(f"warning: {name}: {warning}", file=sys.stderr)
-                tracker.tags({"warning": warning})
         run.forget_old_runs(runs)
 
 

@@ -84,7 +84,7 @@ def test_the_outputs_are_those_of_the_plan(whole: dict[str, bytes]) -> None:
 def test_history_rows_are_means_over_their_iterations(images: torch.Tensor, tmp_path: Path) -> None:
     current = start(tmp_path, images)
     rows = [row for stop in current.go_on() for row in stop.history]
-    assert [row[0] for row in rows] == [4, 8, 12]
+    assert [row[0] for row in rows] == [4, 8, 12, 15]
     expected = current.measured[4:8].double().mean(0).tolist()
     assert list(rows[1][2:]) == pytest.approx(expected)
 

@@ -110,23 +110,18 @@ def test_each_discriminator_step_updates_the_discriminator(images: torch.Tensor)
     training = Training(recipe("gan", discriminator_steps=3), images, seed=0, device=CPU)
     training.advance(2)
     steps = {
-        name: {int(state["step"]) for state in optimizer.state.values()}
-        for name, optimizer in training.optimizers.items()
+        name: int(optimizer.state()["step"]) for name, optimizer in training.optimizers.items()
     }
-    assert steps == {"discriminator": {6}, "generator": {2}}
+    assert steps == {"discriminator": 6, "generator": 2}
 
 
-def test_the_generators_step_leaves_the_discriminators_gradients_alone(
+def test_no_gradient_is_computed_for_the_network_that_does_not_learn(
     images: torch.Tensor,
 ) -> None:
     training = Training(recipe("dcgan"), images, seed=0, device=CPU)
     training.advance(1)
-    before = [p.grad.clone() for p in training.discriminator.parameters() if p.grad is not None]
-    z = torch.randn(8, 100)
-    loss = training.discriminator(training.generator(z)).mean()
-    loss.backward(inputs=list(training.generator.parameters()))
-    after = [p.grad for p in training.discriminator.parameters()]
-    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True) if b is not None)
+    networks = (training.generator, training.discriminator)
+    assert all(p.grad is None for network in networks for p in network.parameters())
 
 
 def test_an_epoch_shows_each_image_at_most_once(images: torch.Tensor) -> None:

@@ -1,0 +1,58 @@
+"""Adam without its bookkeeping.
+
+The kernel, and so every byte, is that of torch.optim.Adam(fused=True); what that class does around
+it in Python costs 8 % of an iteration of gan on a processor, and its state starts empty, which a
+CUDA graph cannot record.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+EPSILON = 1e-8
+
+
+class Adam:
+    """Adam (Kingma and Ba 2014, arXiv:1412.6980, algorithm 1) on parameters of one device."""
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float, betas: tuple[float, float]) -> None:
+        self.parameters = list(parameters)
+        self._lr, self._betas = lr, betas
+        self._means = [torch.zeros_like(p).detach() for p in self.parameters]
+        self._squares = [torch.zeros_like(p).detach() for p in self.parameters]
+        self._step = torch.zeros((), device=self.parameters[0].device)
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """One update; `gradients` in the order of the parameters."""
+        self._step += 1
+        torch._fused_adam_(
+            self.parameters,
+            [_as(p, gradient) for p, gradient in zip(self.parameters, gradients, strict=True)],
+            self._means,
+            self._squares,
+            [],
+            [self._step] * len(self.parameters),
+            lr=self._lr,
+            beta1=self._betas[0],
+            beta2=self._betas[1],
+            weight_decay=0.0,
+            eps=EPSILON,
+            amsgrad=False,
+            maximize=False,
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """The step and each parameter's moments: the tensors themselves, to read or to copy to."""
+        named = {"step": self._step}
+        for index, (mean, square) in enumerate(zip(self._means, self._squares, strict=True)):
+            named |= {f"{index}.mean": mean, f"{index}.square": square}
+        return named
+
+
+def _as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient in the parameter's memory layout: the kernel pairs numbers by address."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)

@@ -1,0 +1,222 @@
+"""From any file to its run and back, in a repository that the real pipeline made."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from mlflow.entities import Run
+from repositories import edit, ran, run
+from ruamel.yaml import YAML
+
+LINEAGE = ("python", "-m", "stages.lineage")
+
+
+def runs(uri: str) -> dict[str, Run]:
+    """The runs of digits by name, the newest of each name."""
+    client = mlflow.MlflowClient(uri)
+    known = client.get_experiment_by_name("digits")
+    found = client.search_runs([known.experiment_id], order_by=["attributes.start_time ASC"])
+    return {str(each.info.run_name): each for each in found}
+
+
+def store(folder: Path) -> str:
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def said(folder: Path, *arguments: str) -> dict[str, list[str]]:
+    """What lineage prints: the words behind each first word."""
+    lines: dict[str, list[str]] = {}
+    for line in run(folder, *LINEAGE, *arguments).stdout.splitlines():
+        lines.setdefault(line[:12].strip(), []).append(line[12:])
+    return lines
+
+
+def locked(folder: Path) -> dict[str, Any]:
+    return dict(YAML(typ="safe").load((folder / "dvc.lock").read_text())["stages"])
+
+
+def test_a_row_holds_everything_about_a_model(made: Path) -> None:
+    of_dcgan = runs(store(made))["digits-dcgan"]
+    tags, entry = of_dcgan.data.tags, locked(made)["train@digits-dcgan"]
+    assert tags["dvc.stage"] == "train@digits-dcgan"
+    for kind in ("deps", "outs"):
+        recorded = {item["path"]: item["md5"] for item in entry[kind]}
+        assert json.loads(tags[f"dvc.train.{kind}"]) == recorded
+    assert json.loads(tags["dvc.train.params"]) == entry["params"]["params.yaml"]
+    assert tags["mlflow.source.git.dirty"] == "false"
+    inputs = {
+        (each.dataset.name, each.dataset.digest, each.tags[0].value)
+        for each in of_dcgan.inputs.dataset_inputs
+    }
+    split = entry["deps"][0]
+    assert split["path"] == "data/normalized/digits/train.safetensors"
+    assert ("digits/train", split["md5"], "training") in inputs and len(inputs) == 2
+    assert "system/cpu_utilization_percentage" in of_dcgan.data.metrics
+    artifacts = mlflow.MlflowClient(store(made)).list_artifacts(of_dcgan.info.run_id, "report")
+    names = {Path(artifact.path).name for artifact in artifacts}
+    assert names == {"index.html", "card.md", "losses.png", "checkpoint-fid.png", "classes.png"}
+
+
+def test_the_best_generator_is_registered_as_such(made: Path) -> None:
+    client = mlflow.MlflowClient(store(made))
+    best = client.get_model_version_by_alias("ganvas-digits", "best")
+    versions = client.search_model_versions("name = 'ganvas-digits'")
+    assert {version.tags["model"] for version in versions} == {"gan", "dcgan"}
+    fids = {
+        model: json.loads((made / f"results/digits/{model}/metrics.json").read_text())
+        for model in ("gan", "dcgan")
+    }
+    lowest = min(fids, key=lambda model: float(fids[model]["classifier"]["fid"]))
+    assert best.tags["model"] == lowest
+    assert best.run_id == runs(store(made))[f"digits-{lowest}"].info.run_id
+
+
+def test_stage_hashes_are_those_of_dvcs_run_cache(made: Path) -> None:
+    for of_model in runs(store(made)).values():
+        for stage in ("train", "select", "sample"):
+            key = of_model.data.tags[f"dvc.{stage}"]
+            assert (made / ".dvc/cache/runs" / key[:2] / key).is_dir(), stage
+
+
+@pytest.mark.parametrize(
+    ("path", "stage"),
+    [
+        ("models/digits/gan/generator/epoch-0002.safetensors", "train@digits-gan"),
+        ("samples/digits/gan/grid.png", "sample@digits-gan"),
+        ("results/digits/gan/metrics.json", "evaluate@digits-gan"),
+    ],
+)
+def test_a_path_leads_to_its_run(made: Path, path: str, stage: str) -> None:
+    of_gan = runs(store(made))["digits-gan"]
+    lines = said(made, path)
+    entry = locked(made)[stage]
+    assert lines["stage"] == [f"{stage}: {entry['cmd']}"]
+    assert lines["commit"] == [of_gan.data.tags["mlflow.source.git.commit"]]
+    assert [line.split()[0] for line in lines["MLflow run"]] == [of_gan.info.run_id]
+    hashes = {f"{item['path']}  {item['md5']}" for item in entry["deps"]}
+    assert set(lines["data"]) | set(lines["code"]) == hashes
+    assert "seed: 0" in lines["parameter"]
+    assert lines["output"][0].endswith(", on disk") and "restored" not in lines
+
+
+def test_what_models_share_leads_to_the_runs_that_use_it(made: Path) -> None:
+    everyone = {each.info.run_id for each in runs(store(made)).values()}
+    assert {
+        line.split()[0] for line in said(made, "models/digits/classifier")["used by"]
+    } == everyone
+    assert {line.split()[0] for line in said(made, "reports/digits")["MLflow run"]} == everyone
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("models/digits", "models/digits/gan/generator"),
+        ("ganvas/run.py", "no stage of dvc.lock makes it"),
+        ("0123456789abcdef", "neither a path here nor a run's id"),
+        ("../elsewhere/file", "outside the repository"),
+    ],
+)
+def test_what_it_cannot_follow_gets_one_line(made: Path, what: str, words: str) -> None:
+    done = run(made, *LINEAGE, what, check=False)
+    assert done.returncode == 1 and done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1 and words in done.stderr
+
+
+def test_a_run_says_what_it_made(made: Path) -> None:
+    of_gan = runs(store(made))["digits-gan"]
+    lines = said(made, of_gan.info.run_id)
+    assert "lr_generator: 0.0001" in lines["parameter"]
+    assert lines["stage"] == [f"{s}@digits-gan" for s in ("train", "select", "sample", "evaluate")]
+    assert all(line.endswith(", on disk") for line in lines["output"])
+    generator = made / "models/digits/gan/generator/epoch-0002.safetensors"
+    weights = generator.read_bytes()
+    generator.unlink()
+    assert any("another one on disk" in line for line in said(made, of_gan.info.run_id)["output"])
+    # Hints follow a command after a hash.
+    run(made, *shlex.split(lines["bring back"][0], comments=True), "--force")
+    assert generator.read_bytes() == weights
+
+
+def test_a_result_that_was_replaced_and_restored_is_explained(made: Path) -> None:
+    first = runs(store(made))["digits-dcgan"].info.run_id
+    edit(made, models__dcgan__lr_generator=3e-4, tracking__enabled=True)
+    run(made, "dvc", "repro", "train@digits-dcgan")
+    second = runs(store(made))["digits-dcgan"].info.run_id
+    assert second != first
+    generator = made / "models/digits/dcgan/generator/epoch-0002.safetensors"
+    replaced = generator.read_bytes()
+    verified = run(made, *LINEAGE, "--verify", check=False)
+    rows = {line.split()[0]: line for line in verified.stdout.splitlines()}
+    assert verified.returncode == 1
+    assert rows[second].endswith(": matches")
+    assert "models/digits/dcgan/generator is another one now" in rows[first]
+    # Back to the first recipe: DVC restores, nothing trains, no new run.
+    edit(made, models__dcgan__lr_generator=2e-4)
+    assert "train@digits-dcgan" not in ran(run(made, "dvc", "repro", "train@digits-dcgan"))
+    assert runs(store(made))["digits-dcgan"].info.run_id == second
+    lines = said(made, "models/digits/dcgan/generator")
+    assert [line.split()[0] for line in lines["MLflow run"]] == [first]
+    assert second in lines["restored"][0]
+    # And the command that the second run names brings its bytes back, without training.
+    run(made, "git", "checkout", "-q", "params.yaml")
+    run(made, "dvc", "repro", "-q")
+    command = said(made, second)["bring back"][0]
+    assert "git checkout" in command and "-S 'models.dcgan.lr_generator=0.0003'" in command
+    assert "cached" in run(made, "bash", "-c", command).stdout
+    assert generator.read_bytes() == replaced
+    run(made, "git", "checkout", "-q", "HEAD", "--", ".")
+
+
+def test_verify_finds_a_score_that_was_edited(made: Path) -> None:
+    path = made / "results/digits/gan/metrics.json"
+    scores = path.read_text()
+    try:
+        path.write_text(scores.replace('"images": 200', '"images": 201'))
+        done = run(made, *LINEAGE, "--verify", check=False)
+    finally:
+        path.write_text(scores)
+    assert done.returncode == 1
+    assert "results/digits/gan/metrics.json: not what dvc.lock records" in done.stdout
+
+
+def test_rebuild_fills_an_empty_store_from_the_files(made: Path, tmp_path: Path) -> None:
+    empty = f"sqlite:///{tmp_path / 'other.db'}"
+    done = run(made, *LINEAGE, "--rebuild", MLFLOW_TRACKING_URI=empty)
+    assert done.stdout.splitlines() == ["digits-gan: written", "digits-dcgan: written"]
+    here, there = runs(store(made))["digits-gan"], runs(empty)["digits-gan"]
+    assert there.info.status == "FINISHED"
+    assert there.data.params == here.data.params
+    of_the_moment = ("system/", "iterations_per_second")
+    measured = {k: v for k, v in here.data.metrics.items() if not k.startswith(of_the_moment)}
+    assert there.data.metrics == pytest.approx(measured, rel=1e-5)
+    for key, value in here.data.tags.items():
+        if key.startswith(("dvc.", "ganvas.")) and not key.startswith("dvc.report"):
+            assert there.data.tags[key] == value, key
+    client = mlflow.MlflowClient(empty)
+    losses = client.get_metric_history(there.info.run_id, "generator_loss")
+    assert [point.step for point in losses][:3] == [5, 10, 15]
+    assert len(there.inputs.dataset_inputs) == 2
+    assert {"images", "report", "grid.png"} <= {
+        artifact.path for artifact in client.list_artifacts(there.info.run_id)
+    }
+    assert client.get_model_version_by_alias("ganvas-digits", "best")
+    again = run(made, *LINEAGE, "--rebuild", MLFLOW_TRACKING_URI=empty)
+    assert again.stdout.splitlines() == [
+        "digits-gan: the store has its run",
+        "digits-dcgan: the store has its run",
+    ]
+
+
+def test_the_same_curves_and_pictures_are_in_tensorboards_files(made: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    [folder] = (made / "runs/digits-gan").iterdir()
+    events = accumulator.EventAccumulator(str(folder)).Reload()
+    client = mlflow.MlflowClient(store(made))
+    of_gan = runs(store(made))["digits-gan"].info.run_id
+    for name in ("generator_loss", "discriminator_loss", "checkpoint_fid"):
+        history = {p.step: p.value for p in client.get_metric_history(of_gan, name)}
+        assert {e.step: e.value for e in events.Scalars(name)} == pytest.approx(history, rel=1e-5)
+    assert [image.step for image in events.Images("progress")] == [10, 20, 34]
