@@ -176,6 +176,9 @@ def _check_together(params: Params) -> None:
     for dataset in params.datasets:
         if dataset not in SOURCES:
             raise GanvasError(f"datasets.{dataset}: unknown data set; {_likely(dataset, SOURCES)}")
+        extractors = params.datasets[dataset].extractors
+        if len(set(extractors)) < len(extractors):
+            raise GanvasError(f"datasets.{dataset}.extractors: {extractors} names one twice")
         for model in params.datasets[dataset].models:
             if model not in params.models:
                 likely = _likely(model, params.models)

@@ -1,8 +1,10 @@
 """TensorBoard's event files: the same curves and pictures as in MLflow, for those who prefer it."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 log = logging.getLogger(__name__)
 
@@ -15,39 +17,44 @@ class Events:
     """
 
     def __init__(self, folder: Path, since: int = 0, *, enabled: bool = True) -> None:
-        self._writer = None
-        if not enabled:
-            return
-        try:
-            from torch.utils.tensorboard import SummaryWriter
+        self._writer: Any = None
+        if enabled:
+            with self._never_in_the_way():
+                from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(str(folder), purge_step=since + 1)
-        except ImportError:
-            log.warning("tracking.tensorboard: install it with `pip install tensorboard`")
-        except OSError as error:
-            log.warning("tracking.tensorboard: %s: %s", folder, error.strerror)
+                self._writer = SummaryWriter(str(folder), purge_step=since + 1)
 
     def __enter__(self) -> "Events":
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._writer:
-            self._writer.close()
+        with self._never_in_the_way():
+            if self._writer:
+                self._writer.close()
 
     def curves(self, rows: Iterable[tuple[int, Mapping[str, float]]]) -> None:
         """Points of several curves at once: (step, values by name)."""
-        for step, values in rows:
-            for name, value in values.items():
-                if self._writer:
+        with self._never_in_the_way():
+            for step, values in rows if self._writer else ():
+                for name, value in values.items():
                     self._writer.add_scalar(name, value, step)
 
     def picture(self, name: str, path: Path, step: int) -> None:
-        if self._writer:
-            import numpy as np
-            from PIL import Image
+        with self._never_in_the_way():
+            if self._writer:
+                import numpy as np
+                from PIL import Image
 
-            with Image.open(path) as image:
-                pixels = np.asarray(image)
-            self._writer.add_image(
-                name, pixels, step, dataformats="HW" if pixels.ndim == 2 else "HWC"
-            )
+                with Image.open(path) as image:
+                    pixels = np.asarray(image.convert("L"))
+                self._writer.add_image(name, pixels, step, dataformats="HW")
+
+    @contextmanager
+    def _never_in_the_way(self) -> Iterator[None]:
+        try:
+            yield
+        except ImportError:
+            log.warning("tracking.tensorboard: install it with `pip install tensorboard`")
+        except Exception as error:  # a full disk, a broken package
+            self._writer = None
+            log.warning("tracking.tensorboard: %s; no event files from here on", error)

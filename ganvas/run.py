@@ -91,7 +91,7 @@ class Run:
             self.measured = torch.cat([self.measured, rows])
             self._checkpoint()
             ended = training.iteration == self.iterations
-            yield Stop(training.iteration, self._history(start, complete=ended), self._draw())
+            yield Stop(training.iteration, self.history(start, complete=ended), self._draw())
             now = time.monotonic()
             epoch_ended = training.iteration % training.iterations_per_epoch == 0
             # Every save_seconds, and at each epoch's end where epochs take longer than that.
@@ -133,8 +133,13 @@ class Run:
         pictures.save_gif(target / "progress.gif", frames)
         weights = self.training.discriminator.state_dict()
         files.write_tensors(target / "discriminator.safetensors", weights)
-        files.write_csv(target / "history.csv", HISTORY, self._history(0, complete=True))
+        files.write_csv(target / "history.csv", HISTORY, self.history(0, complete=True))
         files.write_json(target / "config.json", config | {"warnings": self.warnings()})
+
+    def drawn(self) -> list[tuple[int, Path]]:
+        """The pictures so far, with their iterations."""
+        done = self.training.iteration
+        return [(i, self._picture_path(i)) for i in self._iterations_drawn() if i <= done]
 
     def _restore(self) -> None:
         path = self.folder / "state.safetensors"
@@ -157,7 +162,7 @@ class Run:
         stops += [iteration for iteration in self.plan.pictures if iteration > done]
         return min(stops)
 
-    def _history(self, start: int, complete: bool = False) -> list[tuple[float, ...]]:
+    def history(self, start: int, complete: bool = False) -> list[tuple[float, ...]]:
         """Rows of HISTORY since iteration `start`: each the mean over `log_every` iterations.
 
         With `complete`, a last row averages the iterations that are left over.
@@ -184,7 +189,7 @@ class Run:
 
     def _draw(self) -> Path | None:
         training = self.training
-        if training.iteration not in {*self.plan.pictures, self.iterations}:
+        if training.iteration not in self._iterations_drawn():
             return None
         noise = seeds.generator(training.seed, "pictures")
         z = torch.randn(PICTURE_COLUMNS**2, training.recipe.latent_dim, generator=noise)
@@ -198,10 +203,13 @@ class Run:
         epochs = {*range(self.plan.checkpoint_every, self.plan.epochs, self.plan.checkpoint_every)}
         epochs.add(self.plan.epochs)
         per_epoch = self.training.iterations_per_epoch
-        drawn = {*self.plan.pictures, self.iterations}
         return [self._checkpoint_path(e) for e in sorted(epochs) if e * per_epoch <= iteration] + [
-            self._picture_path(i) for i in sorted(drawn) if i <= iteration
+            self._picture_path(i) for i in self._iterations_drawn() if i <= iteration
         ]
+
+    def _iterations_drawn(self) -> list[int]:
+        drawn = {*self.plan.pictures, self.iterations}
+        return sorted(i for i in drawn if i <= self.iterations)
 
     def _checkpoint_path(self, epoch: int) -> Path:
         return self.folder / "generator" / f"epoch-{epoch:04}.safetensors"

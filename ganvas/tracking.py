@@ -54,12 +54,12 @@ class Origin(NamedTuple):
 
 
 class Tracker:
-    """One MLflow run, written behind the caller's back: no method waits, none raises.
+    """One MLflow run, written behind the caller's back: nothing that writes waits, or raises.
 
     The run is found by `run_id` or by the hash of the generator it trained; failing that, a new
     one is opened in the experiment `experiment`. `system` adds the load of processor, memory, disk
-    and GPU. Use as a context; leaving it waits `PATIENCE` seconds at most for what is still
-    unwritten.
+    and GPU. Use as a context; leaving it waits `patience` seconds (`PATIENCE`) at most for what is
+    still unwritten, and so do the questions `ask` and `origin`.
     """
 
     def __init__(
@@ -73,11 +73,14 @@ class Tracker:
         generator: str | None = None,
         tags: Mapping[str, str] | None = None,
         system: bool = False,
+        patience: float | None = None,
     ) -> None:
         self._root, self._experiment, self._name = root, experiment, name
         self._run_id, self._generator, self._tags = run_id, generator, dict(tags or {})
         self._jobs: queue.SimpleQueue[Job | list[Point] | None] = queue.SimpleQueue()
         self._system = system
+        self._patience = PATIENCE if patience is None else patience
+        self.enabled = enabled
         self._failed = not enabled
         self._thread = threading.Thread(target=self._work, daemon=True, name="mlflow")
         if enabled:
@@ -93,9 +96,14 @@ class Tracker:
         self.also(lambda client, run: client.set_terminated(run, status))
         self._jobs.put(None)
         if self._thread.is_alive():
-            self._thread.join(PATIENCE)
+            self._thread.join(self._patience)
         if self._thread.is_alive():
-            self._fail(f"no answer within {PATIENCE} s")
+            self._fail(f"no answer within {self._patience:.0f} s")
+
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be written."""
+        return self.enabled and self._failed
 
     def also(self, job: Job) -> None:
         """Whatever else is to be done with the client and the run's id."""
@@ -105,8 +113,8 @@ class Tracker:
         """The store's answer once all before it is written; None without one in `PATIENCE`."""
         answers: queue.SimpleQueue[T] = queue.SimpleQueue()
         self.also(lambda client, run: answers.put(question(client, run)))
-        patience = time.monotonic() + PATIENCE
-        while self._thread.is_alive() and time.monotonic() < patience:
+        until = time.monotonic() + self._patience
+        while self._thread.is_alive() and time.monotonic() < until:
             with suppress(queue.Empty):
                 return answers.get(timeout=0.1)
         return None
@@ -114,19 +122,22 @@ class Tracker:
     def origin(self) -> Origin | None:
         """Who made the generator that the run was found by; None without an answer."""
 
-        def look(client: "MlflowClient", run: str) -> Origin:
+        def look(client: "MlflowClient", run: str) -> Origin | None:
             found = client.get_run(run)
+            if "dvc.train" not in found.data.tags:  # opened by a later stage: it trained nothing
+                return None
+            own = found.data.tags.get("dvc.experiment", "")
             newest = client.search_runs(
                 [found.info.experiment_id],
                 f"attributes.run_name = '{self._name}' AND attributes.status = 'FINISHED'",
-                max_results=1,
                 order_by=["attributes.start_time DESC"],
             )
+            beside = [each for each in newest if each.data.tags.get("dvc.experiment", "") == own]
             return Origin(
                 run,
                 moment(found),
                 found.data.tags.get("mlflow.source.git.commit", "none"),
-                not newest or newest[0].info.start_time <= found.info.start_time,
+                all(each.info.start_time <= found.info.start_time for each in beside),
             )
 
         return self.ask(look)
@@ -213,8 +224,15 @@ class Tracker:
         try:
             client, run = self._open()
             stop_watching = _watch_system(client, run) if self._system else lambda: None
-            self._serve(client, run)
-            stop_watching()
+            try:
+                self._serve(client, run)
+            except BaseException:
+                # Not RUNNING for good; where the store is gone, this fails too.
+                with suppress(Exception):
+                    client.set_terminated(run, "FINISHED" if self._generator else "FAILED")
+                raise
+            finally:
+                stop_watching()
         except Exception as error:  # whatever the store's driver raises
             self._fail(_reason(error))
 

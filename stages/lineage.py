@@ -7,6 +7,7 @@ python -m stages.lineage --rebuild  write the runs that the store lacks, from th
 """
 
 import hashlib
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,7 +22,6 @@ from stages import cli, mirror, paths, pipeline, provenance
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-OF_A_MODEL = ("train", "select", "sample", "evaluate")
 Line = tuple[str, str]
 
 
@@ -38,35 +38,46 @@ def main(what: str | None = None, /, verify: bool = False, rebuild: bool = False
 
 def _of_path(what: str, params: config.Params) -> Iterable[Line]:
     """What made a file or folder."""
-    entries = pipeline.locked()
+    entries = _locked()
     path = _in_repository(what)
-    entry = pipeline.maker(path, entries)
-    if entry is None:
+    made_by = pipeline.maker(path, entries)
+    if made_by is None:
         outs = [out for entry in entries.values() for out in entry.outs]
         within = sorted(out for out in outs if out.startswith(f"{path}/"))
         hint = f"name one of its outputs: {', '.join(within)}" if within else "run `dvc repro`"
-        raise GanvasError(f"{what}: no stage of dvc.lock makes it as a whole; {hint}")
-    out = next(out for out in entry.outs if path == out or path.startswith(f"{out}/"))
-    yield "output", f"{out}  {entry.outs[out]}, {_state(out, entry.outs[out])}"
+        raise GanvasError(f"{what}: no one stage of dvc.lock makes it; {hint}")
+    entry, outs = made_by
+    for out in outs:
+        yield "output", f"{out}  {entry.outs[out]}, {_state(out, entry.outs[out])}"
     yield "stage", f"{entry.stage}: {entry.cmd}"
     yield "stage hash", entry.key
     runs = [run for dataset in params.datasets for run in tracking.runs(paths.ROOT, dataset)]
-    made = [run for run in runs if _made(run, entry, out)]
-    # The recording commit may be later: dvc.lock is committed after the run.
-    commit = _commit(made[0]) if made else provenance.recording_commit(entry.outs[out])
+    made = [run for run in runs if _made(run, entry, outs[0])]
+    using = [run for run in runs if not made and _uses(run, entry)]
+    # Where no run says it: dvc.lock is committed after the stage has run.
+    recorded = mirror.recorded(made[0].data.tags, entry.name) if made else None
+    commit = recorded["commit"] if recorded else provenance.recording_commit(entry.outs[outs[0]])
     yield "commit", commit or "none holds it yet: commit dvc.lock"
     for key, value in _leaves(entry.params):
         yield "parameter", f"{key}: {value}"
     for dep, md5 in entry.deps.items():
         yield "code" if _is_code(dep) else "data", f"{dep}  {md5}"
-    if not made:
-        yield "MLflow run", "none in the store; `python -m stages.lineage --rebuild` writes it"
     for run in made:
-        own = mirror.recorded(run.data.tags, entry.name) is not None
-        yield "MLflow run" if own else "used by", _words(run)
+        yield "MLflow run", _words(run)
+    for run in using:
+        yield "used by", _words(run)
+    of_generator = [run for run in runs if not made and not using and _trained(run, entry, entries)]
+    for run in of_generator:
+        yield "MLflow run", _words(run)
+        yield (
+            "restored",
+            f"by DVC: {entry.stage} has run again since, and the run shows that result",
+        )
+    if not made and not using and not of_generator:
+        yield "MLflow run", "none in the store; `python -m stages.lineage --rebuild` writes it"
     later = [run for run in runs if made and _replaced(made[0], run)]
     if later:
-        yield "restored", f"DVC brought these bytes back: run {later[0].info.run_id} is later"
+        yield "restored", f"or kept by DVC: run {later[0].info.run_id} is later, with other bytes"
 
 
 def _of_run(run_id: str, params: config.Params) -> Iterable[Line]:
@@ -80,18 +91,18 @@ def _of_run(run_id: str, params: config.Params) -> Iterable[Line]:
     if len(found) != 1:
         what = "more than one run begins so" if found else "neither a path here nor a run's id"
         raise GanvasError(f"{run_id}: {what}; `mlflow ui` shows the ids")
-    run, entries = found[0], pipeline.locked()
+    run, entries = found[0], _locked()
     yield "MLflow run", _words(run)
-    yield "commit", _commit(run) or "none"
     for key, value in sorted(run.data.params.items()):
         yield "parameter", f"{key}: {value}"
     outs: dict[str, str] = {}
-    for stage in OF_A_MODEL:
+    for stage in mirror.OF_A_MODEL:
         recorded = mirror.recorded(run.data.tags, stage)
         if recorded is None:
             continue
-        yield "stage", f"{stage}@{run.info.run_name}"
+        yield "stage", pipeline.instance(stage, *_names(run))
         yield "stage hash", recorded["key"]
+        yield "commit", recorded["commit"]
         for dep, md5 in recorded["deps"].items():
             if not _is_code(dep):
                 yield "data", f"{dep}  {md5}"
@@ -107,127 +118,179 @@ def _of_run(run_id: str, params: config.Params) -> Iterable[Line]:
         yield "bring back", command
 
 
-def _check_out(outs: Iterable[str]) -> list[str]:
-    cached = " ".join(out for out in outs if not out.startswith("results/"))
-    return [f"dvc checkout {cached}", f"dvc pull {cached}    # where the cache does not have them"]
+def _check_out(outs: Mapping[str, str]) -> list[str]:
+    """Commands for files that dvc.lock still records."""
+    in_git = [out for out in outs if out.startswith("results/")]
+    cached = " ".join(out for out in outs if out not in in_git)
+    commands = [f"dvc checkout {cached}", f"dvc pull {cached}"] if cached else []
+    commit = next((c for out in in_git if (c := provenance.recording_commit(outs[out]))), None)
+    return commands + ([f"git checkout {commit} -- {' '.join(in_git)}"] if commit else [])
 
 
 def _bring_back(run: "Run", outs: Mapping[str, str]) -> list[str]:
     """Commands for the files of a run that dvc.lock has moved past."""
-    files = "params.yaml dvc.yaml dvc.lock ganvas stages results"
-    lasting = next(md5 for out, md5 in outs.items() if out.endswith("/generator"))
-    if commit := provenance.recording_commit(lasting):
-        # Found in the change that brought it in; the file of that commit holds all the rest.
-        return [f"git checkout {commit[:12]} -- {files} && dvc checkout --force"]
+    md5 = next((md5 for out, md5 in outs.items() if out.endswith("/generator")), None)
+    if md5 is None:
+        return ["none is known: another run, or none that was tracked, trained its generator"]
+    if commit := provenance.recording_commit(md5):
+        return [f"{_code_of(commit)} && dvc checkout --force"]
     if name := run.data.tags.get("dvc.experiment"):
         return [f"dvc exp apply {name}"]
     commit = run.data.tags.get("mlflow.source.git.commit", "none")
-    code, changed = _differences(run, commit)
-    last = next(s for s in reversed(OF_A_MODEL) if mirror.recorded(run.data.tags, s))
-    target = f"{last}@{run.info.run_name}"
+    code, changes = _differences(run, commit)
+    last = next(s for s in reversed(mirror.OF_A_MODEL) if mirror.recorded(run.data.tags, s))
+    target = pipeline.instance(last, *_names(run))
     if code:
         return [f"none is certain: no commit holds its {', '.join(code)}; {target} ran with them"]
-    sets = "".join(f" -S '{key}={value}'" for key, value in changed.items())
     # DVC finds the result in its run cache, and trains nothing.
-    return [f"git checkout {commit[:12]} -- {files} && dvc exp run{sets} {target}"]
+    sets = "".join(f" -S '{change}'" for change in changes)
+    return [f"{_code_of(commit)} && dvc exp run{sets} {target}"]
 
 
-def _differences(run: "Run", commit: str) -> tuple[list[str], dict[str, Any]]:
-    """The code, and the parameters with their values, in which a run differs from its commit."""
+def _code_of(commit: str) -> str:
+    """The command that puts a commit's code, parameters and results in place."""
+    there = set((provenance.git("ls-tree", "--name-only", commit) or "").split())
+    wanted = ("params.yaml", "dvc.yaml", "dvc.lock", "ganvas", "stages", "results")
+    files = " ".join(name for name in wanted if name in there)
+    # What is not committed comes back with `git stash pop`.
+    return f"git stash && git checkout {commit[:12]} -- {files}"
+
+
+def _differences(run: "Run", commit: str) -> tuple[list[str], list[str]]:
+    """The code in which a run differs from its commit, and the parameters as `dvc exp run -S`."""
     committed = YAML(typ="safe").load(provenance.at(commit, pipeline.PARAMS) or b"{}") or {}
     of_commit = dict(_leaves(committed))
-    code: list[str] = []
-    params: dict[str, Any] = {}
-    for stage in OF_A_MODEL:
+    code: set[str] = set()
+    changes: dict[str, None] = {}
+    for stage in mirror.OF_A_MODEL:
         recorded = mirror.recorded(run.data.tags, stage) or {"deps": {}, "params": {}}
         for path, md5 in recorded["deps"].items():
-            content = provenance.at(commit, path) if _is_code(path) else None
-            if _is_code(path) and hashlib.md5(content or b"").hexdigest() != md5:
-                code.append(path)
-        for key, value in _leaves(recorded["params"]):
-            if of_commit.get(key) != value:
-                params[key] = value
-    return sorted(set(code)), params
+            if _is_code(path):
+                content = provenance.at(commit, path) or b""
+                code |= {path} if hashlib.md5(content).hexdigest() != md5 else set()
+        ran_with = dict(_leaves(recorded["params"]))
+        for key, value in ran_with.items():
+            if key not in of_commit:
+                changes[f"+{key}={value}"] = None
+            elif of_commit[key] != value:
+                changes[f"{key}={value}"] = None
+        below = tuple(f"{key}." for key in recorded["params"])
+        for key in of_commit:
+            if key.startswith(below) and key not in ran_with:
+                changes[f"~{key}"] = None
+    return sorted(code), list(changes)
 
 
 def _verify(params: config.Params) -> int:
     """Say of each run whether dvc.lock and the disk still agree with it; 1 if one does not."""
-    entries = pipeline.locked()
-    wrong = 0
-    for entry in entries.values():
-        for out, md5 in entry.outs.items():
-            if Path(out).exists() and provenance.dvc_hash(Path(out)) != md5:
-                print(f"{out}: not what dvc.lock records; `dvc repro` or `dvc checkout` mends it")
-                wrong += 1
+    locked = {out: md5 for entry in _locked().values() for out, md5 in entry.outs.items()}
+    there = {out: provenance.dvc_hash(Path(out)) for out in locked if Path(out).exists()}
+    changed = [out for out, md5 in there.items() if md5 != locked[out]]
+    for out in changed:
+        print(f"{out}: not what dvc.lock records; `dvc repro` or `dvc checkout` mends it")
+    wrong = bool(changed)
     for dataset in params.datasets:
         for run in tracking.runs(paths.ROOT, dataset):
             words = f"{run.info.run_id} {run.info.run_name}"
-            if not any(mirror.recorded(run.data.tags, stage) for stage in OF_A_MODEL):
+            if not any(mirror.recorded(run.data.tags, stage) for stage in mirror.OF_A_MODEL):
                 print(f"{words}: {run.info.status.lower()}, recorded no output")
                 continue
-            misfits = _misfits(run, entries)
+            misfits = _misfits(run, locked, there)
             print(f"{words}: {'; '.join(misfits) or 'matches'}")
-            wrong += bool(misfits)
-    return int(wrong > 0)
+            wrong |= bool(misfits)
+    return int(wrong)
 
 
-def _misfits(run: "Run", entries: Mapping[str, pipeline.Entry]) -> list[str]:
-    """In what a run differs from what dvc.lock records; nothing where it agrees."""
-    outs = {out: md5 for entry in entries.values() for out, md5 in entry.outs.items()}
-    found = [
-        f"{out} is another one now" if out in outs else f"{out} is made no more"
-        for stage in OF_A_MODEL
-        for out, md5 in (mirror.recorded(run.data.tags, stage) or {"outs": {}})["outs"].items()
-        if outs.get(out) != md5
-    ]
-    dataset, _, model = str(run.info.run_name).partition("-")
-    results = paths.results(dataset, model) / "metrics.json"
-    if not found and results.exists() and mirror.recorded(run.data.tags, "evaluate"):
-        found = [
-            f"{name} is {run.data.metrics.get(name)}, {results} has {value}"
-            for name, value in mirror.measured(dataset, model).items()
-            if run.data.metrics.get(name) != value
-        ]
+def _misfits(run: "Run", locked: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
+    """In what a run differs from dvc.lock and the disk; nothing where it agrees."""
+    found = []
+    for stage in mirror.OF_A_MODEL:
+        for out, md5 in (mirror.recorded(run.data.tags, stage) or {"outs": {}})["outs"].items():
+            if out not in locked:
+                found.append(f"{out} is made no more")
+            elif md5 not in (locked[out], there.get(out, locked[out])):
+                found.append(f"{out} is another one now")
+            elif there.get(out, md5) != md5:
+                found.append(f"{out} was changed on disk")
+            elif locked[out] != md5:
+                found.append(f"{out} is another one in dvc.lock")
+    if not found and mirror.recorded(run.data.tags, "evaluate"):
+        dataset, model = _names(run)
+        if (paths.results(dataset, model) / "metrics.json").exists():
+            found = [
+                f"{name} is {run.data.metrics.get(name)}, results/ has {value}"
+                for name, value in mirror.measured(dataset, model).items()
+                if run.data.metrics.get(name) != value
+            ]
     return found
 
 
 def _rebuild(params: config.Params) -> int:
-    """Write a run for each model of dvc.lock that the store does not have."""
-    entries = pipeline.locked()
+    """Write a run for each model of dvc.lock that the store lacks, or that has other results."""
+    entries = _locked()
+    wrong = 0
     for dataset in params.matrix.datasets:
-        known = {
-            r.data.tags.get(tracking.GENERATOR_TAG) for r in tracking.runs(paths.ROOT, dataset)
-        }
+        runs = tracking.runs(paths.ROOT, dataset)
         for model in params.matrix.models:
-            train = entries.get(pipeline.instance("train", dataset, model))
-            if train is None:
-                print(f"{dataset}-{model}: not in dvc.lock; `dvc repro` makes it")
-            elif train.outs[f"{paths.model(dataset, model)}/generator"] in known:
-                print(f"{dataset}-{model}: the store has its run")
+            name = f"{dataset}-{model}"
+            of_model = [
+                entry
+                for stage in mirror.OF_A_MODEL
+                if (entry := entries.get(pipeline.instance(stage, dataset, model)))
+            ]
+            outs = {out: md5 for entry in of_model for out, md5 in entry.outs.items()}
+            md5 = outs.get(f"{paths.model(dataset, model)}/generator")
+            if md5 is None:
+                print(f"{name}: not in dvc.lock; `dvc repro` makes it")
+                wrong = 1
+                continue
+            absent = [out for out, md5 in outs.items() if _state(out, md5) != "on disk"]
+            known = [r for r in runs if r.data.tags.get(tracking.GENERATOR_TAG) == md5]
+            if any(_complete(run, of_model) for run in known):
+                print(f"{name}: the store has its run")
+            elif absent:
+                print(f"{name}: needs {', '.join(absent)}: `dvc pull` or `dvc checkout` first")
+                wrong = 1
+            elif mirror.rebuild(entries, dataset, model, params, known=bool(known)):
+                print(f"{name}: written")
             else:
-                missing = mirror.rebuild(entries, dataset, model, params)
-                lacks = f", but for {', '.join(missing)}: `dvc pull` first" if missing else ""
-                print(f"{dataset}-{model}: written{lacks}")
-    return 0
+                wrong = 1  # the tracker has said why
+    return wrong
+
+
+def _complete(run: "Run", of_model: Iterable[pipeline.Entry]) -> bool:
+    recorded = [(entry, mirror.recorded(run.data.tags, entry.name)) for entry in of_model]
+    return all(found and found["outs"] == entry.outs for entry, found in recorded)
 
 
 def _made(run: "Run", entry: pipeline.Entry, out: str) -> bool:
-    """Whether the run made this output, or used the stage's, where that is one of the data set."""
     recorded = mirror.recorded(run.data.tags, entry.name)
-    if recorded is not None:
-        return bool(recorded["outs"].get(out) == entry.outs[out])
-    stages = [mirror.recorded(run.data.tags, stage) or {"deps": {}} for stage in OF_A_MODEL]
-    return any(
+    return bool(recorded and recorded["outs"].get(out) == entry.outs[out])
+
+
+def _uses(run: "Run", entry: pipeline.Entry) -> bool:
+    """Whether the run read the outputs of a stage that has no run: one of the data set."""
+    stages = [mirror.recorded(run.data.tags, stage) or {"deps": {}} for stage in mirror.OF_A_MODEL]
+    of_model = entry.name in mirror.OF_A_MODEL
+    return not of_model and any(
         found["deps"].get(path) == md5 for found in stages for path, md5 in entry.outs.items()
     )
+
+
+def _trained(run: "Run", entry: pipeline.Entry, entries: Mapping[str, pipeline.Entry]) -> bool:
+    """Whether the run trained the generator that the stage worked on."""
+    train = entries.get(entry.stage.replace(f"{entry.name}@", "train@"))
+    generator = run.data.tags.get(tracking.GENERATOR_TAG)
+    return train is not None and generator in train.outs.values()
 
 
 def _replaced(made: "Run", run: "Run") -> bool:
     """Whether `run` is a later training of the model that `made` is of, with other bytes."""
     generators = [r.data.tags.get(tracking.GENERATOR_TAG) for r in (made, run)]
-    same_model = run.info.run_name == made.info.run_name and None not in generators
+    names = ("dvc.stage", "dvc.experiment")  # an experiment elsewhere has replaced nothing here
+    same_model = [run.data.tags.get(n) for n in names] == [made.data.tags.get(n) for n in names]
     later = run.info.start_time > made.info.start_time
-    return bool(same_model and later and generators[0] != generators[1])
+    return same_model and later and generators[0] != generators[1] and None not in generators
 
 
 def _words(run: "Run") -> str:
@@ -236,10 +299,16 @@ def _words(run: "Run") -> str:
     return f"{run.info.run_id} {run.info.run_name}, {tracking.moment(run)}{of}"
 
 
-def _commit(run: "Run") -> str | None:
-    commit = run.data.tags.get("mlflow.source.git.commit")
-    dirty = run.data.tags.get("mlflow.source.git.dirty") == "true"
-    return f"{commit}, with changes that were not committed" if commit and dirty else commit
+def _names(run: "Run") -> tuple[str, str]:
+    """Data set and model; the run's name may have been changed by hand."""
+    return run.data.params["dataset"], run.data.params["model"]
+
+
+def _locked() -> dict[str, pipeline.Entry]:
+    entries = pipeline.locked()
+    if not entries:
+        raise GanvasError("dvc.lock: not here, or empty; `dvc repro` writes it")
+    return entries
 
 
 def _state(out: str, md5: str) -> str:
@@ -250,7 +319,8 @@ def _state(out: str, md5: str) -> str:
 
 def _in_repository(what: str) -> str:
     try:
-        return Path(what).resolve().relative_to(Path.cwd()).as_posix()
+        # Links are not followed: DVC's outputs may be links into its cache.
+        return Path(os.path.abspath(what)).relative_to(Path.cwd()).as_posix()  # noqa: PTH100
     except ValueError:
         raise GanvasError(f"{what}: outside the repository; run this in its root") from None
 

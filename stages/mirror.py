@@ -5,6 +5,7 @@ So that a store that was lost, or one that never heard of a training, can be fil
 
 import csv
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,12 @@ from stages import paths, pipeline, provenance
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+
+OF_A_MODEL = ("train", "select", "sample", "evaluate")
+DIRTY = ", with changes that were not committed"
+REBUILD_PATIENCE = 3600  # seconds: nothing else waits, and whole models may go to a far server
+_registering = threading.Lock()  # MLflow's functions to save a model are for one thread
 
 
 def parameters(params: Params, dataset: str, model: str) -> dict[str, Any]:
@@ -139,26 +146,29 @@ def report(tracker: Tracker, dataset: str, model: str, params: Params) -> None:
 
     def register(client: "MlflowClient", run: str) -> None:
         name = registry.name_of(dataset)
-        with TemporaryDirectory() as temporary:
+        with _registering, TemporaryDirectory() as temporary:
             card = (folder / model / "card.md").read_text()
             saved = Path(temporary) / "model"
             registry.save(saved, generator, config, paths.classifier(dataset), card)
             sha = provenance.dvc_hash(generator)
             registry.register(client, run, name, saved, generator_hash=sha, tags=tags)
-        registry.crown(client, name)
+            registry.crown(client, name)
 
     tracker.also(register)
 
 
 def lineage(tracker: Tracker, stage: str, dataset: str, model: str | None = None) -> None:
-    """What a stage, whose outputs are written, read and wrote."""
-    tracker.tags(tags(pipeline.present(stage, dataset, model)))
+    """What a stage, whose outputs are written, read and wrote, and with which code."""
+    if tracker.enabled:
+        entry = pipeline.present(stage, dataset, model)
+        tracker.tags(tags(entry, provenance.commit(), provenance.dirty()))
 
 
-def tags(entry: pipeline.Entry) -> dict[str, str]:
+def tags(entry: pipeline.Entry, commit: str | None, dirty: bool = False) -> dict[str, str]:
     """A stage's entry of dvc.lock as tags; `dvc.stage` is the one that trained."""
     found = {
         f"dvc.{entry.name}": entry.key,
+        f"dvc.{entry.name}.commit": f"{commit or 'none'}{DIRTY if dirty else ''}",
         f"dvc.{entry.name}.deps": json.dumps(entry.deps),
         f"dvc.{entry.name}.params": json.dumps(entry.params),
         f"dvc.{entry.name}.outs": json.dumps(entry.outs),
@@ -167,37 +177,43 @@ def tags(entry: pipeline.Entry) -> dict[str, str]:
 
 
 def rebuild(
-    entries: Mapping[str, pipeline.Entry], dataset: str, model: str, params: Params
-) -> list[str]:
-    """Write the run of a model from dvc.lock and what is on disk; returns the files it lacked."""
+    entries: Mapping[str, pipeline.Entry], dataset: str, model: str, params: Params, known: bool
+) -> bool:
+    """Write the run of a model from dvc.lock and the files, or what a `known` one has wrong.
+
+    Returns whether all of it was written. Every output of dvc.lock must be on disk.
+    """
     of_model = {
         stage: entries[name]
-        for stage in ("train", "select", "sample", "evaluate")
+        for stage in OF_A_MODEL
         if (name := pipeline.instance(stage, dataset, model)) in entries
     }
     generator = of_model["train"].outs[f"{paths.model(dataset, model)}/generator"]
-    made = provenance.recording_commit(generator) or "none"
-    code = {**_code(), "mlflow.source.git.commit": made, "mlflow.source.git.dirty": "false"}
-    missing = []
-    with Tracker(paths.ROOT, dataset, f"{dataset}-{model}", generator=generator, tags=code) as run:
+    commits = {
+        stage: provenance.recording_commit(next(iter(entry.outs.values())))
+        for stage, entry in of_model.items()
+    }
+    code = _code() | {"mlflow.source.git.commit": commits["train"] or "none"}
+    code["mlflow.source.git.dirty"] = "false"
+    with Tracker(
+        paths.ROOT,
+        dataset,
+        f"{dataset}-{model}",
+        generator=generator,
+        tags=code,
+        patience=REBUILD_PATIENCE,
+    ) as run:
         run.params(_locked_parameters(of_model["train"], dataset, model))
-        for entry in of_model.values():
-            run.tags(tags(entry))
-        for write, path in (
-            (training, paths.model(dataset, model)),
-            (selection, paths.results(dataset, model) / "selection.csv"),
-            (samples, paths.samples(dataset, model)),
-            (scores, paths.results(dataset, model) / "metrics.json"),
-        ):
-            if path.exists():
-                write(run, dataset, model)
-            else:
-                missing.append(str(path))
-        if all(path.exists() for path in (paths.report(dataset), paths.classifier(dataset))):
+        write = {"train": training, "select": selection, "sample": samples, "evaluate": scores}
+        for stage, entry in of_model.items():
+            if not (known and stage == "train"):
+                write[stage](run, dataset, model)
+            run.tags(tags(entry, commits[stage]))
+        about = entries.get(pipeline.instance("report", dataset))
+        if about and all(provenance.dvc_hash(Path(out)) == md5 for out, md5 in about.outs.items()):
             report(run, dataset, model, params)
-        else:
-            missing.append(str(paths.report(dataset)))
-    return missing
+            run.tags(tags(about, provenance.recording_commit(next(iter(about.outs.values())))))
+    return not run.failed
 
 
 def _locked_parameters(train: pipeline.Entry, dataset: str, model: str) -> dict[str, Any]:
@@ -215,11 +231,11 @@ def _locked_parameters(train: pipeline.Entry, dataset: str, model: str) -> dict[
 
 
 def recorded(tags: Mapping[str, str], stage: str) -> dict[str, Any] | None:
-    """What `tags` kept of a stage: `key`, `deps`, `params`, `outs`; None where it has not run."""
+    """What `tags` kept of a stage: key, commit, deps, params and outs; None where nothing."""
     if f"dvc.{stage}.outs" not in tags:
         return None
     parts = {part: json.loads(tags[f"dvc.{stage}.{part}"]) for part in ("deps", "params", "outs")}
-    return {"key": tags[f"dvc.{stage}"], **parts}
+    return {"key": tags[f"dvc.{stage}"], "commit": tags[f"dvc.{stage}.commit"], **parts}
 
 
 def _code() -> dict[str, str]:

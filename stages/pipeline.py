@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
+from ganvas.errors import GanvasError
 from stages import provenance
 
 PARAMS = "params.yaml"
@@ -47,7 +49,10 @@ def locked(text: str | None = None) -> dict[str, Entry]:
     if text is None:
         path = Path("dvc.lock")
         text = path.read_text() if path.exists() else ""
-    content = YAML(typ="safe").load(text) or {}
+    try:
+        content = YAML(typ="safe").load(text) or {}
+    except YAMLError:
+        raise GanvasError("dvc.lock: not valid YAML (a merge that stopped?); mend it") from None
     return {
         stage: Entry(
             stage,
@@ -82,12 +87,20 @@ def present(stage: str, dataset: str, model: str | None = None) -> Entry:
     )
 
 
-def maker(path: str, entries: Mapping[str, Entry]) -> Entry | None:
-    """The stage that makes the file or folder, alone or as part of an output."""
-    for entry in entries.values():
-        if any(path == out or path.startswith(f"{out}/") for out in entry.outs):
-            return entry
-    return None
+def maker(path: str, entries: Mapping[str, Entry]) -> tuple[Entry, list[str]] | None:
+    """The stage that makes the file or folder, and of its outputs those that the path is about.
+
+    A path may lie in an output, or hold outputs, if all are of one stage.
+    """
+    around = [
+        (entry, out)
+        for entry in entries.values()
+        for out in entry.outs
+        if path == out or path.startswith(f"{out}/") or out.startswith(f"{path}/")
+    ]
+    if len({entry.stage for entry, _ in around}) != 1:
+        return None
+    return around[0][0], [out for _, out in around]
 
 
 @cache
@@ -98,7 +111,7 @@ def _declared() -> dict[str, Any]:
 
 def _at(values: Any, key: str) -> Any:
     for part in key.split("."):
-        values = values[part]
+        values = values.get(part, {})
     return values
 
 

@@ -51,11 +51,11 @@ def dvc_hash(path: Path) -> str:
 
 
 def recording_commit(md5: str) -> str | None:
-    """The newest commit, of any branch or experiment, that brought this hash into dvc.lock."""
-    found = git(
-        "log", "--all", "-1", "--diff-filter=AM", "--format=%H", f"-S{md5}", "--", "dvc.lock"
-    )
-    return found or None
+    """The first commit, of any branch or experiment, whose dvc.lock holds this hash."""
+    changes = git("log", "--all", "--reverse", "--format=%H", f"-S{md5}", "--", "dvc.lock") or ""
+    # A change may also be the one that took it out.
+    holding = (c for c in changes.split() if md5.encode() in (at(c, "dvc.lock") or b""))
+    return next(holding, None)
 
 
 def at(commit: str, path: str) -> bytes | None:

@@ -59,9 +59,10 @@ def main(dataset: str, model: str) -> None:
         print(f"{dataset}-{model}: epoch {chosen['epoch']} taken ({params.select.rule})")
         mirror.selection(tracker, dataset, model)
         mirror.lineage(tracker, "select", dataset, model)
-        key = json.loads((paths.model(dataset, model) / "config.json").read_text())["run"]
-        with mirror.events(dataset, model, params, key, scored[-1].iteration) as events:
-            events.curves(mirror.checkpoint_fids(dataset, model))
+        if params.tracking.tensorboard:
+            key = json.loads((paths.model(dataset, model) / "config.json").read_text())["run"]
+            with mirror.events(dataset, model, params, key, scored[-1].iteration) as events:
+                events.curves(mirror.checkpoint_fids(dataset, model))
 
 
 if __name__ == "__main__":

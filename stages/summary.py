@@ -24,7 +24,7 @@ def main(dataset: str) -> None:
     }
     rows["real images"] = json.loads((folder / "floor.json").read_text())[extractor]
     heads = [heading for measure, heading in SHOWN.items() if measure in rows["real images"]]
-    print(f"\n{dataset}, features of its own {extractor}:\n")
+    print(f"\n{dataset}, by the features of {extractor}:\n")
     print("".join([f"{'':<14}", *(f"{heading:>17}" for heading in heads)]))
     for name, scores in rows.items():
         print("".join([f"{name:<14}", *(f"{scores[m]:>17.2f}" for m in SHOWN if m in scores)]))

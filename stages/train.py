@@ -63,21 +63,24 @@ def main(dataset: str, model: str) -> None:
             print(f"{name}: goes on from iteration {networks.iteration:,}", file=sys.stderr)
         signal.signal(signal.SIGINT, lambda *_: current.interrupt())
         began, first = time.monotonic(), networks.iteration
+        mlflow_run = runs / key / "mlflow_run"  # only there while the training has not ended
+        resumed = mlflow_run.exists()
         with (
-            mirror.of_training(dataset, model, params, runs / key / "mlflow_run") as tracker,
+            mirror.of_training(dataset, model, params, mlflow_run) as tracker,
             mirror.events(dataset, model, params, key, networks.iteration) as events,
             progress.Progress(name, current.iterations, networks.iteration) as bar,
         ):
+            if first and not resumed:  # a longer run of a training that had ended
+                tracker.curves(_curves(current.history(0)))
+                for iteration, picture in current.drawn():
+                    tracker.picture("progress", picture, iteration)
             for stop in current.go_on():
-                rows = [dict(zip(run.HISTORY[1:], row[1:], strict=True)) for row in stop.history]
-                curves = [
-                    (int(row[0]), values) for row, values in zip(stop.history, rows, strict=True)
-                ]
+                curves = _curves(stop.history)
                 for sink in (tracker, events):
                     sink.curves(curves)
                     if stop.picture:
                         sink.picture("progress", stop.picture, stop.iteration)
-                bar.at(stop.iteration, **(rows[-1] if rows else {}))
+                bar.at(stop.iteration, **(curves[-1][1] if curves else {}))
             signal.signal(signal.SIGINT, signal.default_int_handler)
             if current.interrupted:
                 print(
@@ -94,7 +97,13 @@ def main(dataset: str, model: str) -> None:
                 tracker.metrics({"iterations_per_second": (networks.iteration - first) / seconds})
             for warning in current.warnings():
                 print(f"warning: {name}: {warning}", file=sys.stderr)
+        mlflow_run.unlink(missing_ok=True)
         run.forget_old_runs(runs)
+
+
+def _curves(history: list[tuple[float, ...]]) -> list[tuple[int, dict[str, float]]]:
+    """(iteration, values by name) of rows of HISTORY."""
+    return [(int(row[0]), dict(zip(run.HISTORY[1:], row[1:], strict=True))) for row in history]
 
 
 if __name__ == "__main__":

@@ -102,6 +102,12 @@ def test_a_path_leads_to_its_run(made: Path, path: str, stage: str) -> None:
     assert lines["output"][0].endswith(", on disk") and "restored" not in lines
 
 
+def test_a_models_folder_is_one_training(made: Path) -> None:
+    lines = said(made, "models/digits/gan")
+    assert lines["stage"][0].startswith("train@digits-gan: ")
+    assert len(lines["output"]) == len(locked(made)["train@digits-gan"]["outs"])
+
+
 def test_what_models_share_leads_to_the_runs_that_use_it(made: Path) -> None:
     everyone = {each.info.run_id for each in runs(store(made)).values()}
     assert {
@@ -114,7 +120,7 @@ def test_what_models_share_leads_to_the_runs_that_use_it(made: Path) -> None:
     ("what", "words"),
     [
         ("models/digits", "models/digits/gan/generator"),
-        ("ganvas/run.py", "no stage of dvc.lock makes it"),
+        ("ganvas/run.py", "no one stage of dvc.lock makes it"),
         ("0123456789abcdef", "neither a path here nor a run's id"),
         ("../elsewhere/file", "outside the repository"),
     ],
@@ -170,6 +176,20 @@ def test_a_result_that_was_replaced_and_restored_is_explained(made: Path) -> Non
     run(made, "git", "checkout", "-q", "HEAD", "--", ".")
 
 
+def test_a_longer_training_is_a_run_of_its_own_with_all_its_curves(made: Path) -> None:
+    before = runs(store(made))["digits-gan"]
+    edit(made, datasets__digits__models__gan__epochs=3, tracking__enabled=True)
+    assert "goes on from iteration 34" in run(made, "dvc", "repro", "train@digits-gan").stderr
+    after = runs(store(made))["digits-gan"]
+    assert after.info.run_id != before.info.run_id and after.info.status == "FINISHED"
+    assert (before.data.params["epochs"], after.data.params["epochs"]) == ("2", "3")
+    client = mlflow.MlflowClient(store(made))
+    losses = client.get_metric_history(after.info.run_id, "generator_loss")
+    assert [point.step for point in losses] == [*range(5, 51, 5), 51]
+    assert client.get_run(before.info.run_id).data.tags == before.data.tags
+    run(made, "git", "checkout", "-q", "HEAD", "--", ".")
+
+
 def test_verify_finds_a_score_that_was_edited(made: Path) -> None:
     path = made / "results/digits/gan/metrics.json"
     scores = path.read_text()
@@ -193,8 +213,11 @@ def test_rebuild_fills_an_empty_store_from_the_files(made: Path, tmp_path: Path)
     measured = {k: v for k, v in here.data.metrics.items() if not k.startswith(of_the_moment)}
     assert there.data.metrics == pytest.approx(measured, rel=1e-5)
     for key, value in here.data.tags.items():
-        if key.startswith(("dvc.", "ganvas.")) and not key.startswith("dvc.report"):
+        # Rebuilt from git, the commit is the one that holds the result, not the one it ran at.
+        if key.startswith(("dvc.", "ganvas.")) and not key.endswith(".commit"):
             assert there.data.tags[key] == value, key
+    head = run(made, "git", "rev-parse", "HEAD").stdout.strip()
+    assert there.data.tags["dvc.train.commit"] == head
     client = mlflow.MlflowClient(empty)
     losses = client.get_metric_history(there.info.run_id, "generator_loss")
     assert [point.step for point in losses][:3] == [5, 10, 15]
@@ -208,6 +231,20 @@ def test_rebuild_fills_an_empty_store_from_the_files(made: Path, tmp_path: Path)
         "digits-gan: the store has its run",
         "digits-dcgan: the store has its run",
     ]
+
+
+def test_rebuild_writes_nothing_by_halves(made: Path, tmp_path: Path) -> None:
+    empty = f"sqlite:///{tmp_path / 'other.db'}"
+    history = made / "models/digits/gan/history.csv"
+    content = history.read_bytes()
+    history.unlink()
+    try:
+        done = run(made, *LINEAGE, "--rebuild", MLFLOW_TRACKING_URI=empty, check=False)
+    finally:
+        history.write_bytes(content)
+    assert done.returncode == 1
+    assert "digits-gan: needs models/digits/gan/history.csv: `dvc pull`" in done.stdout
+    assert set(runs(empty)) == {"digits-dcgan"}
 
 
 def test_the_same_curves_and_pictures_are_in_tensorboards_files(made: Path) -> None:

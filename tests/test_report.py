@@ -185,7 +185,7 @@ def test_what_is_optional_appears_only_where_it_is_made(tmp_path: Path) -> None:
     )
     text = page(tmp_path / "with", lineage)
     assert "run-7" in text and "run-8" in text and "2026-01-02" in text and "b" * 40 in text
-    assert text.count("an earlier run, whose result DVC restored") == 1
+    assert text.count("DVC kept or restored this one") == 1
 
 
 def test_the_lineage_says_whether_the_tree_was_dirty(tmp_path: Path) -> None:

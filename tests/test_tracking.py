@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from ganvas import tracking
+from ganvas.errors import GanvasError
 from ganvas.tracking import Tracker
 
 ROOT = Path(__file__).parents[1]
@@ -135,3 +136,77 @@ def test_processes_that_start_on_a_fresh_database_at_once_all_get_their_run(
     assert not any("not tracked" in text for text in said), said
     runs = client(tmp_path).search_runs(["1"])
     assert len(runs) == 8 and all(run.data.metrics == {"a": 1.0} for run in runs)
+
+
+def test_points_wait_for_others_and_are_all_there_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    log_batch = mlflow.MlflowClient.log_batch
+    monkeypatch.setattr(
+        mlflow.MlflowClient,
+        "log_batch",
+        lambda self, run, metrics=(), **rest: (
+            calls.append(len(metrics)),
+            log_batch(self, run, metrics=metrics, **rest),
+        ),
+    )
+    with Tracker(tmp_path, "digits", "a") as tracker:
+        for step in range(100):
+            tracker.metrics({"loss": step / 3}, step)
+            time.sleep(0.005)  # so that the thread could take them one by one
+        run_id = tracker.ask(lambda client, run: run)
+        assert run_id and len(client(tmp_path).get_metric_history(run_id, "loss")) == 100
+    assert len([points for points in calls if points]) < 5
+
+
+def test_a_curve_shows_while_the_training_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "GATHERED", 0.2)
+    with Tracker(tmp_path, "digits", "a") as tracker:
+        run_id = tracker.ask(lambda client, run: run)
+        assert run_id
+        tracker.metrics({"loss": 1.0})
+        until = time.monotonic() + 20
+        while not client(tmp_path).get_run(run_id).data.metrics and time.monotonic() < until:
+            time.sleep(0.1)
+        assert client(tmp_path).get_run(run_id).data.metrics == {"loss": 1.0}
+
+
+def test_no_answer_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with Tracker(tmp_path, "digits", "a") as tracker:
+        assert tracker.origin() is None
+    with Tracker(tmp_path, "digits", "a", enabled=False) as tracker:
+        assert tracker.origin() is None
+    with pytest.raises(GanvasError, match="MLFLOW_TRACKING_URI"):
+        tracking.runs(tmp_path, "digits")
+
+
+def test_an_experiment_that_another_machine_makes_first_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    get = mlflow.MlflowClient.get_experiment_by_name
+    there = tracking.connect(tmp_path, "digits")[1]
+
+    def not_yet(self: mlflow.MlflowClient, name: str) -> object:
+        asked.append(name)
+        return get(self, name) if len(asked) > 1 else None
+
+    monkeypatch.setattr(mlflow.MlflowClient, "get_experiment_by_name", not_yet)
+    assert tracking.connect(tmp_path, "digits")[1] == there
+
+
+def test_an_empty_address_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    found, experiment = tracking.connect(tmp_path, "digits")
+    where = found.get_experiment(experiment).artifact_location
+    assert where.endswith(f"{tmp_path.name}/mlruns/{experiment}") or where.endswith("mlruns")
+    assert (tmp_path / "mlflow.db").exists()
+
+
+def test_looking_at_a_store_that_is_not_there_makes_none(tmp_path: Path) -> None:
+    assert tracking.runs(tmp_path, "digits") == []
+    assert list(tmp_path.iterdir()) == []
