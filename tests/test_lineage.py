@@ -176,20 +176,6 @@ def test_a_result_that_was_replaced_and_restored_is_explained(made: Path) -> Non
     run(made, "git", "checkout", "-q", "HEAD", "--", ".")
 
 
-def test_a_longer_training_is_a_run_of_its_own_with_all_its_curves(made: Path) -> None:
-    before = runs(store(made))["digits-gan"]
-    edit(made, datasets__digits__models__gan__epochs=3, tracking__enabled=True)
-    assert "goes on from iteration 34" in run(made, "dvc", "repro", "train@digits-gan").stderr
-    after = runs(store(made))["digits-gan"]
-    assert after.info.run_id != before.info.run_id and after.info.status == "FINISHED"
-    assert (before.data.params["epochs"], after.data.params["epochs"]) == ("2", "3")
-    client = mlflow.MlflowClient(store(made))
-    losses = client.get_metric_history(after.info.run_id, "generator_loss")
-    assert [point.step for point in losses] == [*range(5, 51, 5), 51]
-    assert client.get_run(before.info.run_id).data.tags == before.data.tags
-    run(made, "git", "checkout", "-q", "HEAD", "--", ".")
-
-
 def test_verify_finds_a_score_that_was_edited(made: Path) -> None:
     path = made / "results/digits/gan/metrics.json"
     scores = path.read_text()
@@ -257,3 +243,17 @@ def test_the_same_curves_and_pictures_are_in_tensorboards_files(made: Path) -> N
         history = {p.step: p.value for p in client.get_metric_history(of_gan, name)}
         assert {e.step: e.value for e in events.Scalars(name)} == pytest.approx(history, rel=1e-5)
     assert [image.step for image in events.Images("progress")] == [10, 20, 34]
+
+
+def test_a_longer_training_is_a_run_of_its_own_with_all_its_curves(made: Path) -> None:
+    before = runs(store(made))["digits-gan"]
+    edit(made, datasets__digits__models__gan__epochs=3, tracking__enabled=True)
+    assert "goes on from iteration 34" in run(made, "dvc", "repro", "train@digits-gan").stderr
+    after = runs(store(made))["digits-gan"]
+    assert after.info.run_id != before.info.run_id and after.info.status == "FINISHED"
+    assert (before.data.params["epochs"], after.data.params["epochs"]) == ("2", "3")
+    client = mlflow.MlflowClient(store(made))
+    losses = client.get_metric_history(after.info.run_id, "generator_loss")
+    assert [point.step for point in losses] == [*range(5, 51, 5), 51]
+    assert client.get_run(before.info.run_id).data.tags == before.data.tags
+    run(made, "git", "checkout", "-q", "HEAD", "--", ".")
