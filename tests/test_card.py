@@ -12,7 +12,13 @@ from ganvas.sources import SOURCES
 
 SHA = "5" * 64
 FID, FLOOR_FID = 12.345678, 0.87654321
-SELECTION = {"rule": "best", "epoch": 18, "iteration": 15462, "validation_fid": 11.98765}
+SELECTION = {
+    "extractor": "classifier",
+    "rule": "best",
+    "epoch": 18,
+    "iteration": 15462,
+    "validation_fid": 11.98765,
+}
 CLASSIFIER = {"test_accuracy": 0.9912, "test_images": 10_000, "train_images": 55_000}
 
 

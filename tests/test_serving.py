@@ -56,7 +56,13 @@ CARD = card.page(
     "gan",
     config=CONFIG | {"warnings": []},
     scores=[],
-    selection={"rule": "best", "epoch": 1, "iteration": 2, "validation_fid": 3.0},
+    selection={
+        "extractor": "classifier",
+        "rule": "best",
+        "epoch": 1,
+        "iteration": 2,
+        "validation_fid": 3.0,
+    },
     classifier={"test_accuracy": 0.5, "test_images": 500, "train_images": 1097},
 )
 
