@@ -15,6 +15,7 @@ STYLE = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e4e6ea",
     "font.size": 9,
     "legend.frameon": False,

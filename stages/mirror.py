@@ -81,7 +81,7 @@ def training(tracker: Tracker, dataset: str, model: str) -> None:
     folder = paths.model(dataset, model)
     _input(tracker, dataset, "train", "training")
     for row in _rows(folder / "history.csv"):
-        step = int(row.pop("iteration"))
+        step, _ = int(row.pop("iteration")), row.pop("epoch")
         tracker.curves([(step, {key: float(value) for key, value in row.items()})])
     for path in sorted((folder / "progress").glob("iteration-*.png")):
         tracker.picture("progress", path, int(path.stem.removeprefix("iteration-")))

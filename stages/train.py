@@ -102,8 +102,8 @@ def main(dataset: str, model: str) -> None:
 
 
 def _curves(history: list[tuple[float, ...]]) -> list[tuple[int, dict[str, float]]]:
-    """(iteration, values by name) of rows of HISTORY."""
-    return [(int(row[0]), dict(zip(run.HISTORY[1:], row[1:], strict=True))) for row in history]
+    """(iteration, values by name) of rows of HISTORY; what a chart has no use for is left out."""
+    return [(int(row[0]), dict(zip(run.HISTORY[2:], row[2:], strict=True))) for row in history]
 
 
 if __name__ == "__main__":
