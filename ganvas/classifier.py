@@ -46,7 +46,7 @@ class Classifier(nn.Module):
 
 
 def train(
-    settings: config.Classifier, data: Split, seed: int, device: torch.device
+    settings: config.Classifier, data: Split, device: torch.device
 ) -> Iterator[tuple[Classifier, float]]:
     """Train on the split; yields the network and the epoch's mean loss after each epoch.
 
@@ -54,7 +54,7 @@ def train(
     """
     # Dropout draws from the default generator: seeded here, and given back as it was.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seeds.derive(seed, "classifier"))
+        torch.manual_seed(seeds.derive(settings.seed, "classifier"))
         network = Classifier(data.images.shape[-1], settings.features)
         network.to(memory_format=torch.channels_last).to(device)
         images, labels = data.images.to(device), data.labels.to(device)
@@ -65,7 +65,7 @@ def train(
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, settings.lr, total_steps=settings.epochs * batches
         )
-        order = torch.Generator().manual_seed(seeds.derive(seed, "classifier order"))
+        order = torch.Generator().manual_seed(seeds.derive(settings.seed, "classifier order"))
         for _ in range(settings.epochs):
             network.train()
             total = torch.zeros((), device=device)

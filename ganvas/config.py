@@ -71,6 +71,7 @@ class Classifier(Section):
     batch_size: Annotated[int, Field(ge=2)]
     lr: Rate
     features: Count
+    seed: Annotated[int, Field(ge=0)]
 
 
 class Select(Section):

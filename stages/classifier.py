@@ -9,7 +9,7 @@ def main(dataset: str) -> None:
     settings = params.classifier_for(dataset)
     device = devices.choose(params.device)
     train, test = (datasets.load(paths.normalized(dataset), split) for split in ("train", "test"))
-    epochs = classifier.train(settings, train, params.seed, device)
+    epochs = classifier.train(settings, train, device)
     *_, (network, _) = progress.each(epochs, f"classifier {dataset}", settings.epochs, "epochs")
     predicted = features.extract(network, test.images, device).probabilities.argmax(1)
     accuracy = (predicted == test.labels).double().mean().item()
