@@ -1,10 +1,12 @@
 """Every measure against an independent implementation, against closed forms, and at its edges."""
 
+import inspect
 import sys
 
 import numpy as np
 import prdc
 import pytest
+import sklearn.linear_model
 import sklearn.neighbors
 import torch
 import torch_fidelity.metric_isc
@@ -46,6 +48,59 @@ def shuffled(array, seed=5):
 
 def fid(real, fake):
     return metrics.frechet_distance(*metrics.statistics(real), *metrics.statistics(fake))
+
+
+class TestPublicInterface:
+    @pytest.mark.parametrize(
+        ("name", "parameters"),
+        [
+            ("frechet_distance", "(mu1, sigma1, mu2, sigma2)"),
+            ("frechet_distance_infinity", "(real_features, fake_features, seed)"),
+            ("inception_score", "(probabilities, splits=10, seed=0)"),
+            (
+                "kernel_distance",
+                "(real_features, fake_features, subsets=100, subset_size=1000, seed=0)",
+            ),
+            ("manifold", "(real_features, fake_features, k=5)"),
+            ("modes", "(probabilities, real_class_histogram)"),
+            ("memorisation", "(fake_images, train_images, test_images)"),
+        ],
+    )
+    def test_names_and_defaults(self, name, parameters):
+        signature = inspect.signature(getattr(metrics, name))
+        bare = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
+        assert str(inspect.Signature(bare)) == parameters
+
+    @pytest.mark.parametrize(
+        "convert",
+        [
+            torch.from_numpy,
+            lambda x: torch.from_numpy(x).requires_grad_(x.dtype == np.float64),
+            lambda x: x.astype(np.float16) if x.dtype == np.float64 else x,
+            lambda x: torch.from_numpy(x).bfloat16() if x.dtype == np.float64 else x,
+            np.asfortranarray,
+            list,
+        ],
+        ids=["tensor", "with gradient", "float16", "bfloat16", "other layout", "list"],
+    )
+    def test_takes_tensors_and_arrays_of_any_precision(self, convert):
+        # Multiples of 1/16 up to 4: exact in every precision.
+        draws = np.random.default_rng(0)
+        real, fake = (draws.integers(0, 64, (60, 4)) / 16 for _ in range(2))
+        rows = certain(draws.integers(0, 10, 50)).astype(np.float64)
+        gaussians = [np.zeros(3), np.eye(3), np.ones(3), 4 * np.eye(3)]
+        pictures = [images(count, seed, 8) for count, seed in ((20, 1), (40, 2), (30, 3))]
+        for measure, arguments in (
+            (metrics.frechet_distance, gaussians),
+            (lambda x, y: metrics.frechet_distance_infinity(x, y, seed=0), (real, fake)),
+            (lambda x, y: metrics.kernel_distance(x, y, 5, 20), (real, fake)),
+            (metrics.manifold, (real, fake)),
+            (metrics.inception_score, (rows,)),
+            (lambda x, y: metrics.modes(x, y)["kl"], (rows, np.full(10, 0.125))),
+            (metrics.memorisation, pictures),
+        ):
+            given = [convert(argument) for argument in arguments]
+            assert measure(*given) == measure(*arguments)
 
 
 class TestFrechetDistance:
@@ -139,6 +194,24 @@ class TestFrechetDistance:
 
 
 class TestFrechetDistanceInfinity:
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of SciPy, about pytorch-fid
+    @pytest.mark.parametrize(("count", "smallest"), [(600, 60), (100, 16), (24, 12)])
+    def test_is_a_regression_through_pytorch_fids_distances(self, count, smallest):
+        """scikit-learn's, at 15 sizes, as in the code of the paper."""
+        real, fake = features(900, 8, 1), features(count, 8, 2, shift=0.1)
+        draws = np.random.default_rng(3)
+        sizes = np.linspace(smallest, count, 15).astype(int)
+        distances = []
+        for size in sizes:
+            part = fake[draws.permutation(count)[:size]].astype(np.float64)
+            gaussian = part.mean(axis=0), np.cov(part, rowvar=False)
+            distances.append(
+                fid_score.calculate_frechet_distance(*metrics.statistics(real), *gaussian)
+            )
+        line = sklearn.linear_model.LinearRegression().fit(1 / sizes[:, None], distances)
+        mine = metrics.frechet_distance_infinity(real, fake, seed=3)
+        assert mine == pytest.approx(line.intercept_, rel=1e-6)
+
     def test_takes_the_bias_of_few_images_away(self):
         """Two Gaussians, true distance 16 * 0.1^2, 16 dimensions, 1,000 generated images."""
         generator = np.random.default_rng(0)
@@ -438,6 +511,17 @@ class TestMemorisation:
         mixed = np.concatenate([train[:200], test])
         assert metrics.memorisation(mixed, train, test) == pytest.approx(0.5, abs=1e-12)
 
+    def test_is_the_ratio_of_scikit_learns_distances(self):
+        fake, train, test = images(40, 1), images(300, 2), images(50, 3)
+        search = sklearn.neighbors.NearestNeighbors(n_neighbors=1, algorithm="brute")
+        search.fit(train.reshape(300, -1).astype(np.float64))
+        of_fake, of_test = (
+            search.kneighbors(x.reshape(len(x), -1).astype(np.float64))[0].mean()
+            for x in (fake, test)
+        )
+        expected = 1 - of_fake / of_test
+        assert metrics.memorisation(fake, train, test) == pytest.approx(expected, abs=1e-9)
+
     def test_of_images_far_from_all_real_ones_is_negative(self):
         train, test = images(100, 1) // 4, images(100, 2) // 4
         assert metrics.memorisation(255 - test, train, test) < -0.5
@@ -529,10 +613,9 @@ class TestRegistry:
 
     def measure(self, real, fake, pixels, fake_pixels):
         found = {}
-        for measure in (metrics.OF_FEATURES | metrics.OF_CLASSES).values():
-            found |= measure(real, fake, 0)
-        for measure in metrics.OF_PIXELS.values():
-            found |= measure(pixels, fake_pixels, 0)
+        for measure in metrics.MEASURES.values():
+            sides = (pixels, fake_pixels) if measure.of == "pixels" else (real, fake)
+            found |= measure.compare(*sides, 0)
         return found
 
     def test_gives_flat_finite_numbers_under_stable_names_and_changes_nothing(self):
@@ -555,5 +638,6 @@ class TestRegistry:
             real, fake = (
                 Features(torch.rand(100, 16), torch.rand(100, 10).softmax(1)) for _ in range(2)
             )
-        for measure in (metrics.OF_FEATURES | metrics.OF_CLASSES).values():
-            assert all(np.isfinite(value) for value in measure(real, fake, 0).values())
+        for measure in metrics.MEASURES.values():
+            if measure.of != "pixels":
+                assert all(np.isfinite(value) for value in measure.compare(real, fake, 0).values())

@@ -1,14 +1,13 @@
 """Measures of generated images: one file each, pure functions, float64; here their registry.
 
-`OF_FEATURES` is walked once per extractor, `OF_CLASSES` only where the extractor's classes are the
-data set's own (not Inception's 1,008), `OF_PIXELS` once per set of images. Each entry takes what it
-compares and a seed, and returns flat numbers under stable names. To add a measure, write its file
-and one function below. The floor of a measure is the same call with real training images in the
-place of the generated ones.
+`MEASURES` is what the stages reference and evaluate walk. An entry says what it is computed of and
+takes the real side, the generated side and a seed; it returns flat numbers under stable names. To
+add a measure, write its file and one entry below. The floor of a measure is the same call with real
+training images in the place of the generated ones.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ganvas.features import Features
 from ganvas.metrics.arrays import Array
@@ -30,9 +29,8 @@ from ganvas.metrics.memorisation import (
 from ganvas.metrics.modes import class_histogram, modes
 
 __all__ = [
-    "OF_CLASSES",
-    "OF_FEATURES",
-    "OF_PIXELS",
+    "MEASURES",
+    "Measure",
     "RealPixels",
     "class_histogram",
     "frechet_distance",
@@ -48,6 +46,13 @@ __all__ = [
     "nearest_distance",
     "statistics",
 ]
+
+
+class Measure(NamedTuple):
+    """`of`: features of any extractor, classes where they are the data set's own, or pixels."""
+
+    of: Literal["features", "classes", "pixels"]
+    compare: Callable[[Any, Any, int], dict[str, float]]
 
 
 class RealPixels(NamedTuple):
@@ -93,17 +98,11 @@ def _memorisation(real: RealPixels, fake: Array, seed: int) -> dict[str, float]:
     return {"memorisation": memorisation_from_distances(distance, real.test_distance)}
 
 
-OF_FEATURES: dict[str, Callable[[Features, Features, int], dict[str, float]]] = {
-    "frechet": _frechet,
-    "inception_score": _inception_score,
-    "kernel": _kernel,
-    "manifold": _manifold,
-}
-
-OF_CLASSES: dict[str, Callable[[Features, Features, int], dict[str, float]]] = {
-    "modes": _modes,
-}
-
-OF_PIXELS: dict[str, Callable[[RealPixels, Array, int], dict[str, float]]] = {
-    "memorisation": _memorisation,
+MEASURES = {
+    "frechet": Measure("features", _frechet),
+    "inception_score": Measure("features", _inception_score),
+    "kernel": Measure("features", _kernel),
+    "manifold": Measure("features", _manifold),
+    "modes": Measure("classes", _modes),
+    "memorisation": Measure("pixels", _memorisation),
 }

@@ -69,4 +69,8 @@ def numbers(values: Array, name: str, dimensions: int) -> Floats:
 
 
 def _numpy(values: Array) -> NDArray[Any]:
-    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+    if not isinstance(values, torch.Tensor):
+        return np.asarray(values)
+    values = values.detach().cpu()
+    # NumPy has no bfloat16.
+    return (values.double() if values.dtype == torch.bfloat16 else values).numpy()
