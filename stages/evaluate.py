@@ -41,17 +41,22 @@ def of_model(params: config.Params, dataset: str, model: str) -> None:
 
 def score(generated: np.ndarray, params: config.Params, dataset: str) -> evaluation.Scores:
     """Every measure, beside the floor of each."""
-    floor = json.loads((paths.results(dataset) / "floor.json").read_text())
+    names = params.datasets[dataset].extractors
+    references: dict[str, Path] = {name: paths.reference(dataset, name) for name in names}
+    floors, weights = paths.results(dataset) / "floor.json", paths.classifier(dataset)
+    train = paths.normalized(dataset)
+    for path in (floors, weights, train, *references.values()):
+        if not path.exists():
+            raise GanvasError(f"{path}: missing; make it with `dvc repro reference@{dataset}`")
+    floor = json.loads(floors.read_text())
     scores = evaluation.score(
         generated,
         params,
         dataset,
-        train_images=datasets.load(paths.normalized(dataset), "train").images.numpy(),
+        train_images=datasets.load(train, "train").images.numpy(),
         test_distance=floor["test_distance"],
-        references={
-            name: paths.reference(dataset, name) for name in params.datasets[dataset].extractors
-        },
-        weights=paths.classifier(dataset),
+        references=references,
+        weights=weights,
         cache=paths.INCEPTION,
         device=devices.choose(params.device),
     )
