@@ -137,7 +137,7 @@ class Folders(NamedTuple):
 
     model: Path  # config.json, history.csv, progress/iteration-NNNNNNN.png
     samples: Path  # grid.png, interpolation.png and, optionally, nearest.png
-    results: Path  # metrics.json, selection.json, selection.csv
+    results: Path  # metrics.json, scores.csv, selection.json, selection.csv
 
 
 class Lineage(NamedTuple):
@@ -253,6 +253,7 @@ def _content(
         "floor_images": floor["images"],
         "headline": _headline(sections, list(models)),
         "sections": sections,
+        "context": _context(models.values()),
         "selections": selections,
         "histories": histories,
         "differing": differing,
@@ -389,6 +390,18 @@ def _cell(kind: str, scores: dict[str, Any], key: str) -> dict[str, Any]:
     # The deviation shows as many decimals as its value.
     spread = f"{deviation:,.{_decimals(value)}f}" if _is_number(deviation) else ""
     return {"value": value, "text": number(value), "deviation": spread}
+
+
+def _context(models: Iterable[Folders]) -> dict[str, dict[str, str]]:
+    """For each extractor what its scores were computed from, the same for every model."""
+    found = {}
+    for at in models:
+        path = at.results / "scores.csv"
+        for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))):
+            if not row.keys() >= {"extractor", "reference", "weights_sha256"}:
+                raise GanvasError(f"{path}: not what was written; delete it and run `dvc repro`")
+            found[row["extractor"]] = row
+    return found
 
 
 def _headline(sections: list[dict[str, Any]], models: list[str]) -> dict[str, Any] | None:

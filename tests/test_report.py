@@ -69,6 +69,13 @@ def build(
             metrics["pixels"] = {"memorisation": -0.125}
             picture(random, at.samples / "nearest.png", 300)
         write(at.results / "metrics.json", metrics)
+        names = ["classifier", "pixels"] if optional else ["classifier"]
+        origin = {
+            "extractor": names,
+            "reference": ["500 test"] * len(names),
+            "weights_sha256": ["e" * 64, ""][: len(names)],
+        }
+        table(at.results / "scores.csv", origin)
         config = {"model": model, "seed": 0, "network": model, "betas": [0.5, 0.999]}
         write(at.model / "config.json", {**config, "warnings": list(warnings)})
         table(
@@ -149,6 +156,19 @@ def test_the_scores_stand_beside_their_floor(tmp_path: Path) -> None:
     assert 'data-label="dcgan" class="best"' in row[0]
     assert 'data-label="gan" class="best"' not in row[0]
     assert "lower is better" in row[0]
+
+
+def test_each_table_says_what_its_scores_were_computed_from(tmp_path: Path) -> None:
+    build(tmp_path, optional=True)
+    section = re.search(r'<section id="scores">.*?</section>', page(tmp_path), re.DOTALL)
+    assert section
+    intro, *tables = re.sub(r"<[^>]+>", "", section[0]).split("Against ")
+    assert "10,000 by dcgan, 10,000 by gan." in " ".join(intro.split())
+    assert "1,097 real training images" in " ".join(intro.split()), "the floor's number of images"
+    assert [text.partition(".")[0] for text in tables] == [
+        f"500 test images, by the weights with sha256 {'e' * 64}",
+        "500 test images",
+    ]
 
 
 def test_every_measure_of_the_pipeline_is_explained() -> None:
@@ -283,6 +303,7 @@ MISSING = [
     "results/digits/floor.json",
     "results/digits/classifier.json",
     "results/digits/gan/metrics.json",
+    "results/digits/gan/scores.csv",
     "results/digits/gan/selection.json",
     "results/digits/gan/selection.csv",
     "models/digits/gan/config.json",
@@ -322,6 +343,7 @@ def test_the_stage_asks_for_what_is_missing(
     [
         ("results/digits/floor.json", "{"),
         ("results/digits/gan/metrics.json", "[]"),
+        ("results/digits/gan/scores.csv", "extractor,value\nclassifier,1\n"),
         ("models/digits/gan/history.csv", "iteration,epoch\n1,2\n"),
         (
             "models/digits/gan/history.csv",
