@@ -1,13 +1,10 @@
-"""pytorch-fid's numbers, from its own program, with weights of the same architecture.
+"""pytorch-fid's features, from a file of the same architecture that takes the same way.
 
-The real weights cannot be fetched everywhere, so a random file takes the same way: mirror, hash
-check, cache, load. It is scaled so that activations neither vanish nor explode.
+That is mirror, hash check, cache, load. The number that its program prints is compared in
+test_inception_pipeline.py.
 """
 
-import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,29 +12,18 @@ import pooch
 import pytest
 import pytorch_fid.inception
 import torch
-from PIL import Image
 from torch import nn
+from weights import random_weights
 
-from ganvas import inception, metrics
+from ganvas import inception
 from ganvas.errors import GanvasError
 
 
 @pytest.fixture(scope="module")
 def mirror(tmp_path_factory):
     """A mirror that holds inception/<file>."""
-    generator = torch.Generator().manual_seed(0)
-    network = inception._architecture()
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
-        if isinstance(module, nn.BatchNorm2d):  # far from the identity, or folding is untested
-            module.running_mean.normal_(0, 0.1, generator=generator)
-            module.running_var.uniform_(0.5, 1.5, generator=generator)
-            nn.init.uniform_(module.weight, 0.5, 1.5, generator=generator)
-            nn.init.normal_(module.bias, 0, 0.1, generator=generator)
-    folder = tmp_path_factory.mktemp("mirror")
-    (folder / "inception").mkdir()
-    torch.save(network.state_dict(), folder / "inception" / inception.FILE)
+    folder: Path = tmp_path_factory.mktemp("mirror")
+    random_weights(folder / "inception")
     return folder
 
 
@@ -75,47 +61,8 @@ def blobs(count, seed):
     return torch.from_numpy(noisy.astype(np.uint8))[:, None]
 
 
-def folder_of_pngs(folder, images):
-    folder.mkdir()
-    for number, image in enumerate(images):
-        Image.fromarray(image[0].numpy()).save(folder / f"{number:04}.png")
-    return folder
-
-
-def png_folder_as_tensor(folder):
-    pictures = [np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))]
-    return torch.from_numpy(np.stack(pictures))[:, None]
-
-
-class TestSameNumberAsPytorchFid:
-    def test_its_command_line_on_the_same_folders(self, pinned, file, tmp_path):
-        real = folder_of_pngs(tmp_path / "real", blobs(12, seed=1))
-        fake = folder_of_pngs(tmp_path / "fake", blobs(12, seed=2).clip(max=180))
-
-        published = tmp_path / "torch" / "hub" / "checkpoints" / inception.FILE
-        published.parent.mkdir(parents=True)
-        published.symlink_to(file)
-        command = [sys.executable, "-m", "pytorch_fid", str(real), str(fake)]
-        options = ["--device", "cpu", "--num-workers", "0", "--batch-size", "6"]
-        program = subprocess.run(
-            command + options,
-            env=os.environ | {"TORCH_HOME": str(tmp_path / "torch")},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        theirs = float(program.stdout.split("FID:")[1])
-
-        path = inception.weights(tmp_path / "cache")
-        network = inception.load(path, inception.SHA256)
-        statistics = [
-            metrics.statistics(network(png_folder_as_tensor(folder))[0]) for folder in (real, fake)
-        ]
-        mine = metrics.frechet_distance(*statistics[0], *statistics[1])
-        assert theirs > 0.1, "two sets that do not differ would prove nothing"
-        assert mine == pytest.approx(theirs, rel=1e-4)
-
-    def test_its_features(self, seen, file, monkeypatch):
+class TestNetwork:
+    def test_features_are_pytorch_fids(self, seen, file, monkeypatch):
         monkeypatch.setattr(
             pytorch_fid.inception,
             "load_state_dict_from_url",
@@ -130,8 +77,6 @@ class TestSameNumberAsPytorchFid:
         assert mine.dtype == torch.float32 and mine.shape == (3, 2048)
         torch.testing.assert_close(mine, theirs.flatten(1), rtol=1e-4, atol=1e-5)
 
-
-class TestNetwork:
     def test_logits_are_those_without_the_bias(self, seen, file):
         classifier = torch.load(file, weights_only=True)
         assert classifier["fc.bias"].abs().max() > 0.001, "a bias of 0 would prove nothing"

@@ -8,20 +8,24 @@ import csv
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pooch
 import pytest
 import torch
+from PIL import Image
 from repositories import commit, make, ran, run
-from torch import nn
+from weights import random_weights
 
 from ganvas import datasets, features, inception, process
 
 # Inception sees some 11 images/s on two cores: fewer than digits has and config.py allows will do.
 TEST_IMAGES = 40
 GENERATED = 40
+THREADS = str(process.usable_processors())
 MEASURES = {
     *("fid", "fid_std", "fid_infinity", "kid", "kid_std", "inception_score", "inception_score_std"),
     *("precision", "recall", "density", "coverage"),
@@ -44,8 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     weights = random_weights(tmp_path_factory.mktemp("weights"))
     folder, mirror = tmp_path_factory.mktemp("repository"), tmp_path_factory.mktemp("mirror")
     make_repository(folder, weights)
-    threads = str(process.usable_processors())
-    around = {"GANVAS_MIRROR": str(mirror), "OMP_NUM_THREADS": threads}
+    around = {"GANVAS_MIRROR": str(mirror), "OMP_NUM_THREADS": THREADS}
     published = mirror / "inception" / inception.FILE
     cached = folder / ".ganvas/inception"
 
@@ -60,17 +63,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     shutil.rmtree(mirror)
     evaluate = ran(run(folder, "dvc", "repro", "evaluate@digits-gan", **around))
     return Made(folder, weights, damaged, kept, reference, evaluate)
-
-
-def random_weights(folder: Path) -> Path:
-    """A file as the published one, under which activations neither vanish nor explode."""
-    generator = torch.Generator().manual_seed(0)
-    network = inception._architecture()
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
-    torch.save(network.state_dict(), folder / inception.FILE)
-    return folder / inception.FILE
 
 
 def make_repository(folder: Path, weights: Path) -> None:
@@ -151,6 +143,27 @@ def test_metrics_hold_the_scores_of_both_extractors(made: Made) -> None:
     floor = results(made, "floor.json")
     assert 0 < floor["inception"]["fid"] < scores["inception"]["fid"], "gan is no perfect generator"
     assert 1 <= scores["inception"]["inception_score"] <= 1008
+
+
+def test_fid_is_what_pytorch_fids_program_prints_of_the_same_images(
+    made: Made, tmp_path: Path
+) -> None:
+    """From files to a number, by both: only the weights are shared."""
+    published = tmp_path / "torch/hub/checkpoints" / inception.FILE
+    published.parent.mkdir(parents=True)
+    published.symlink_to(made.weights)
+    test = datasets.load(made.folder / "data/normalized/digits", "test").images.squeeze(1).numpy()
+    generated = np.load(made.folder / "samples/digits/gan/images.npy")
+    for name, images in (("real", test), ("fake", generated)):
+        (tmp_path / name).mkdir()
+        for number, image in enumerate(images):
+            Image.fromarray(image).save(tmp_path / name / f"{number:04}.png")
+    command = [sys.executable, "-m", "pytorch_fid", "real", "fake", "--device", "cpu"]
+    around = {"TORCH_HOME": str(tmp_path / "torch"), "OMP_NUM_THREADS": THREADS}
+    program = run(tmp_path, *command, "--num-workers", "0", "--batch-size", "10", **around)
+    theirs = float(program.stdout.split("FID:")[1])
+    assert theirs > 0.1, "two sets that do not differ would prove nothing"
+    assert results(made, "gan/metrics.json")["inception"]["fid"] == pytest.approx(theirs, rel=1e-4)
 
 
 def test_each_score_stands_beside_its_floor_and_what_it_was_computed_from(made: Made) -> None:

@@ -633,6 +633,38 @@ class TestRegistry:
         assert all(torch.equal(x, y) for x, y in zip((*real, *fake), before, strict=True))
         assert found == self.measure(real, fake, pixels, images(30, 3)), "same seed, same numbers"
 
+    def test_scores_are_what_the_public_functions_return(self):
+        real = Features(torch.from_numpy(features(360)), torch.from_numpy(probabilities(360)))
+        fake = Features(
+            torch.from_numpy(features(500, seed=2)), torch.from_numpy(probabilities(500, seed=1))
+        )
+        train, test, made = images(50, 1), images(20, 2), images(30, 3)
+        pixels = metrics.RealPixels(train, metrics.nearest_distance(test, train))
+        found = {}
+        for measure in metrics.MEASURES.values():
+            sides = (pixels, made) if measure.of == "pixels" else (real, fake)
+            found |= measure.compare(*sides, 7)
+        x, y = real.features, fake.features
+        # Subsets of half the smaller set: whole ones would have no deviation.
+        kid, kid_std = metrics.kernel_distance(x, y, subset_size=180, seed=7)
+        score, score_std = metrics.inception_score(fake.probabilities, seed=7)
+        histogram = metrics.class_histogram(real.probabilities)
+        classes = metrics.modes(fake.probabilities, histogram)
+        assert found == {
+            "fid": fid(x, y),
+            "fid_std": metrics.frechet_distance_deviation(*metrics.statistics(x), y, seed=7),
+            "fid_infinity": metrics.frechet_distance_infinity(x, y, seed=7),
+            "inception_score": score,
+            "inception_score_std": score_std,
+            "kid": kid,
+            "kid_std": kid_std,
+            **metrics.manifold(x, y),
+            "modes_covered": classes["covered"],
+            "modes_kl": classes["kl"],
+            "memorisation": metrics.memorisation(made, train, test),
+        }
+        assert min(found["fid_std"], kid_std, score_std) > 0
+
     def test_takes_what_an_extractor_gives_in_inference_mode(self):
         with torch.inference_mode():
             real, fake = (

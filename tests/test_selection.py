@@ -1,8 +1,19 @@
-"""Which checkpoint is taken, under every rule."""
+"""Which checkpoint is taken, under every rule, and by which images."""
+
+import csv
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from repositories import edit, run
 
+from ganvas import checkpoints, classifier, features, sampling
 from ganvas.errors import GanvasError
+from ganvas.metrics import frechet_distance, statistics
 from ganvas.selection import Scored, choose
 
 
@@ -71,3 +82,57 @@ def test_last_is_the_latest_epoch_in_whatever_order_they_come() -> None:
 def test_no_checkpoint_at_all_is_said_so(rule: str | int) -> None:
     with pytest.raises(GanvasError, match="no checkpoint"):
         choose([], rule)
+
+
+class TestStage:
+    """The real command, in a copy of a pipeline that was made."""
+
+    @pytest.fixture
+    def folder(self, repository: Path, tmp_path: Path) -> Path:
+        ignored = shutil.ignore_patterns(".git", ".dvc")
+        return Path(shutil.copytree(repository, tmp_path / "copy", ignore=ignored))
+
+    def select(self, folder: Path) -> dict[str, Any]:
+        command = "-m", "stages.select", "--dataset", "digits", "--model", "gan"
+        run(folder, sys.executable, *command)
+        found: dict[str, Any] = json.loads(
+            (folder / "results/digits/gan/selection.json").read_text()
+        )
+        return found
+
+    def table(self, folder: Path) -> list[dict[str, str]]:
+        with (folder / "results/digits/gan/selection.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def test_scores_every_checkpoint_against_the_validation_images(self, folder: Path) -> None:
+        network = classifier.load(
+            folder / "models/digits/classifier/classifier.safetensors", 28, 128
+        )
+        reference = folder / "data/reference/digits/classifier.safetensors"
+        real = statistics(features.load(reference, "validation").features)
+        found = sorted((folder / "models/digits/gan/generator").iterdir())
+        rows = self.table(folder)
+        assert [int(row["epoch"]) for row in rows] == [1, 2] and len(found) == 2
+        for path, row in zip(found, rows, strict=True):
+            generator = checkpoints.load(path, "gan", 100, 28)
+            images = sampling.images(generator, 100, 100, seed=0)  # as many as select.images says
+            fake = statistics(features.extract(network, images, torch.device("cpu")).features)
+            assert float(row["fid"]) == pytest.approx(frechet_distance(*real, *fake), rel=1e-4)
+
+    def test_looks_at_no_test_image(self, folder: Path) -> None:
+        reference = folder / "data/reference/digits/classifier.safetensors"
+        validation, test = (features.load(reference, split) for split in ("validation", "test"))
+        before = self.table(folder)
+        (folder / "data/normalized/digits/test.safetensors").unlink()
+        features.save(reference, {"validation": validation})
+        self.select(folder)
+        assert self.table(folder) == before
+        features.save(reference, {"validation": test})
+        self.select(folder)
+        assert self.table(folder) != before, "other images, other scores"
+
+    @pytest.mark.parametrize(("rule", "epoch"), [(1, 1), ("last", 2)])
+    def test_takes_what_params_yaml_says(self, folder: Path, rule: str | int, epoch: int) -> None:
+        edit(folder, select__rule=rule)
+        found = self.select(folder)
+        assert (found["rule"], found["epoch"], found["extractor"]) == (rule, epoch, "classifier")
