@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart repro test lint bench ui
+.PHONY: help setup quickstart repro freshness publish test lint bench ui
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,12 @@ quickstart: setup  ## the whole pipeline on the embedded digits, GAN and DCGAN: 
 
 repro: setup  ## everything in params.yaml: digits, MNIST, Fashion-MNIST
 	dvc repro
+
+freshness: setup  ## the commit that the results were made at, and what has changed since
+	python -m stages.freshness
+
+publish: setup  ## README's tables and pictures, from the results of a clean commit
+	python -m stages.publish
 
 test: $(BIN)/.ready-dev  ## all tests
 	python -m pytest

@@ -234,15 +234,15 @@ def _content(
     dataset: str, results: Path, models: Mapping[str, Folders], lineage: Lineage
 ) -> dict[str, Any]:
     """What the template shows."""
-    floor, classifier = _json(results / "floor.json"), _json(results / "classifier.json")
-    metrics = {model: _json(at.results / "metrics.json") for model, at in models.items()}
-    configs = {model: _json(at.model / "config.json") for model, at in models.items()}
+    floor, classifier = read_json(results / "floor.json"), read_json(results / "classifier.json")
+    metrics = {model: read_json(at.results / "metrics.json") for model, at in models.items()}
+    configs = {model: read_json(at.model / "config.json") for model, at in models.items()}
     selections = {model: _selection(at.results) for model, at in models.items()}
     histories = {model: _history(at.model / "history.csv") for model, at in models.items()}
     histograms = _histograms(floor, metrics)
     differing, agreeing = _parameters(configs)
-    sections = _sections(floor, metrics)
-    progress = {model: _progress(at.model / "progress") for model, at in models.items()}
+    sections = score_tables(floor, metrics)
+    progress = {model: drawn(at.model / "progress") for model, at in models.items()}
     positions = steps(progress)
     loss_charts, selection_charts = _loss_charts(histories), _selection_charts(selections)
     return {
@@ -293,7 +293,7 @@ def _content(
     }
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
@@ -329,7 +329,7 @@ def _picture(path: Path) -> str:
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
-def _progress(folder: Path) -> dict[int, Path]:
+def drawn(folder: Path) -> dict[int, Path]:
     """The progress pictures by iteration."""
     found = {int(path.stem.removeprefix("iteration-")): path for path in folder.glob("iter*.png")}
     if not found:
@@ -337,7 +337,7 @@ def _progress(folder: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def _sections(floor: dict[str, Any], metrics: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def score_tables(floor: dict[str, Any], metrics: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """For each extractor its scores: rows of the floor and each model's value."""
     names = [
         name for scores in metrics.values() for name in scores if isinstance(scores[name], dict)
@@ -440,7 +440,7 @@ def _plain(value: Any) -> str:
 
 def _selection(folder: Path) -> dict[str, Any]:
     """selection.json with the table of selection.csv and the FID at the lowest generator loss."""
-    chosen = _json(folder / "selection.json")
+    chosen = read_json(folder / "selection.json")
     table = read_columns(folder / "selection.csv", ("epoch", "iteration", "fid", "generator_loss"))
     fids = dict(zip(table["epoch"], table["fid"], strict=True))
     of_lowest_loss = fids.get(chosen["lowest_generator_loss_epoch"])

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
 
@@ -58,7 +58,7 @@ def _of_path(what: str, params: config.Params) -> Iterable[Line]:
     recorded = mirror.recorded(made[0].data.tags, entry.name) if made else None
     commit = recorded["commit"] if recorded else provenance.recording_commit(entry.outs[outs[0]])
     yield "commit", commit or "none holds it yet: commit dvc.lock"
-    for key, value in _leaves(entry.params):
+    for key, value in pipeline.leaves(entry.params):
         yield "parameter", f"{key}: {value}"
     for dep, md5 in entry.deps.items():
         yield "code" if _is_code(dep) else "data", f"{dep}  {md5}"
@@ -159,7 +159,7 @@ def _code_of(commit: str) -> str:
 def _differences(run: "Run", commit: str) -> tuple[list[str], list[str]]:
     """The code in which a run differs from its commit, and the parameters as `dvc exp run -S`."""
     committed = YAML(typ="safe").load(provenance.at(commit, pipeline.PARAMS) or b"{}") or {}
-    of_commit = dict(_leaves(committed))
+    of_commit = dict(pipeline.leaves(committed))
     code: set[str] = set()
     changes: dict[str, None] = {}
     for stage in mirror.OF_A_MODEL:
@@ -168,7 +168,7 @@ def _differences(run: "Run", commit: str) -> tuple[list[str], list[str]]:
             if _is_code(path):
                 content = provenance.at(commit, path) or b""
                 code |= {path} if hashlib.md5(content).hexdigest() != md5 else set()
-        ran_with = dict(_leaves(recorded["params"]))
+        ran_with = dict(pipeline.leaves(recorded["params"]))
         for key, value in ran_with.items():
             if key not in of_commit:
                 changes[f"+{key}={value}"] = None
@@ -327,15 +327,6 @@ def _in_repository(what: str) -> str:
 
 def _is_code(path: str) -> bool:
     return path.endswith((".py", ".j2"))
-
-
-def _leaves(values: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """(dotted key, value) of nested mappings."""
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 if __name__ == "__main__":

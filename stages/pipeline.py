@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +41,16 @@ class Entry(NamedTuple):
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+class Declared(NamedTuple):
+    """A stage as dvc.yaml and params.yaml have it now; paths without hashes."""
+
+    stage: str
+    cmd: str
+    deps: list[str]
+    params: dict[str, Any]
+    outs: list[str]
+
+
 def instance(stage: str, dataset: str, model: str | None = None) -> str:
     return f"{stage}@{dataset}" + (f"-{model}" if model else "")
 
@@ -65,26 +76,48 @@ def locked(text: str | None = None) -> dict[str, Entry]:
     }
 
 
-def present(stage: str, dataset: str, model: str | None = None) -> Entry:
-    """What dvc.lock will record once the stage, whose outputs are written, has ended."""
-    declared = _declared()[stage]
+def declared(stage: str, dataset: str | None = None, model: str | None = None) -> Declared:
+    """One instance of a stage of dvc.yaml, with the values of params.yaml."""
+    values, items = _params(), _dvc_yaml()[stage]
 
     def filled(text: str) -> str:
-        return text.replace("${item.dataset}", dataset).replace("${item.model}", model or "")
+        return text.replace("${item.dataset}", dataset or "").replace("${item.model}", model or "")
 
-    def hashes(kinds: Iterable[str]) -> dict[str, str]:
-        items = [item for kind in kinds for item in declared.get(kind, ())]
-        paths = [filled(item if isinstance(item, str) else next(iter(item))) for item in items]
-        return {path: provenance.dvc_hash(Path(path)) for path in sorted(paths)}
+    def paths(kinds: Iterable[str]) -> list[str]:
+        found = [item for kind in kinds for item in items.get(kind, ())]
+        return sorted(filled(item if isinstance(item, str) else next(iter(item))) for item in found)
 
-    values = YAML(typ="safe").load(Path(PARAMS))
-    return Entry(
-        instance(stage, dataset, model),
-        filled(declared["cmd"]),
-        hashes(["deps"]),
-        {key: _at(values, key) for key in sorted(map(filled, declared.get("params", ())))},
-        hashes(["outs", "metrics", "plots"]),
+    return Declared(
+        instance(stage, dataset, model) if dataset else stage,
+        filled(items["cmd"]),
+        paths(["deps"]),
+        {key: _at(values, key) for key in sorted(map(filled, items.get("params", ())))},
+        paths(["outs", "metrics", "plots"]),
     )
+
+
+def plan() -> list[Declared]:
+    """Every stage that `dvc repro` would look at, in dvc.yaml's order."""
+    values = _params()
+    found = []
+    for stage, items in _dvc_yaml().items():
+        named = items.get("matrix", {})  # {name: "${key of params.yaml}"}
+        choices = [
+            _at(values, keys.removeprefix("${").removesuffix("}")) for keys in named.values()
+        ]
+        for chosen in product(*choices):
+            found.append(declared(stage, **dict(zip(named, chosen, strict=True))))
+    return found
+
+
+def present(stage: str, dataset: str, model: str | None = None) -> Entry:
+    """What dvc.lock will record once the stage, whose outputs are written, has ended."""
+    now = declared(stage, dataset, model)
+
+    def hashes(paths: Iterable[str]) -> dict[str, str]:
+        return {path: provenance.dvc_hash(Path(path)) for path in paths}
+
+    return Entry(now.stage, now.cmd, hashes(now.deps), now.params, hashes(now.outs))
 
 
 def maker(path: str, entries: Mapping[str, Entry]) -> tuple[Entry, list[str]] | None:
@@ -93,20 +126,36 @@ def maker(path: str, entries: Mapping[str, Entry]) -> tuple[Entry, list[str]] | 
     A path may lie in an output, or hold outputs, if all are of one stage.
     """
     around = [
-        (entry, out)
-        for entry in entries.values()
-        for out in entry.outs
-        if path == out or path.startswith(f"{out}/") or out.startswith(f"{path}/")
+        (entry, out) for entry in entries.values() for out in entry.outs if overlap(path, out)
     ]
     if len({entry.stage for entry, _ in around}) != 1:
         return None
     return around[0][0], [out for _, out in around]
 
 
+def overlap(path: str, other: str) -> bool:
+    """Whether one is the other or lies in it."""
+    return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
+
+
+def leaves(values: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """(dotted key, value) of nested mappings."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
 @cache
-def _declared() -> dict[str, Any]:
+def _dvc_yaml() -> dict[str, Any]:
     stages: dict[str, Any] = YAML(typ="safe").load(Path("dvc.yaml"))["stages"]
     return stages
+
+
+def _params() -> dict[str, Any]:
+    values: dict[str, Any] = YAML(typ="safe").load(Path(PARAMS))
+    return values
 
 
 def _at(values: Any, key: str) -> Any:

@@ -23,9 +23,10 @@ def commit() -> str | None:
     return git("rev-parse", "HEAD")
 
 
-def dirty() -> bool:
-    """Whether code or parameters differ from the commit."""
-    return bool(git("status", "--porcelain", "--", ".", *WRITTEN_BY_REPRO))
+def dirty(*apart: str) -> bool:
+    """Whether code or parameters differ from the commit; paths `apart` do not count."""
+    besides = (*WRITTEN_BY_REPRO, *(f":!{path}" for path in apart))
+    return bool(git("status", "--porcelain", "--", ".", *besides))
 
 
 def experiment() -> str | None:

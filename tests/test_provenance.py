@@ -141,6 +141,15 @@ class TestDirty:
         (outside / name).write_text("2\n")
         assert provenance.dirty() is False
 
+    def test_is_not_what_is_set_apart(self, outside: Path) -> None:
+        for name in ("docs/images/new.png", "README.md"):
+            (outside / name).parent.mkdir(parents=True, exist_ok=True)
+            (outside / name).write_text("2\n")
+        assert provenance.dirty("docs") is True
+        assert provenance.dirty("docs", "README.md") is False
+        (outside / "code.py").write_text("2\n")
+        assert provenance.dirty("docs", "README.md") is True
+
     def test_is_not_what_git_ignores(self, outside: Path, git: Git) -> None:
         (outside / ".gitignore").write_text("/models/\n")
         git("add", "--all")

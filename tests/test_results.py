@@ -1,0 +1,528 @@
+"""The results that are committed, and the commands that keep README in step with them."""
+
+import hashlib
+import json
+import re
+import shutil
+import sqlite3
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from repositories import commit, edit, run
+from ruamel.yaml import YAML
+
+from ganvas import config, pictures, report, showcase
+from ganvas.errors import GanvasError
+from stages import freshness, publish
+
+ROOT = Path(__file__).parents[1]
+FRESHNESS = ("python", "-m", "stages.freshness")
+PUBLISH = ("python", "-m", "stages.publish")
+READMES = tuple(publish.READMES)
+PICTURE_BYTES = 1_500_000  # all of docs/images
+
+
+def head(folder: Path) -> str:
+    return run(folder, "git", "rev-parse", "HEAD").stdout.strip()
+
+
+def locked(folder: Path) -> dict[str, Any]:
+    return dict(YAML(typ="safe").load((folder / "dvc.lock").read_text())["stages"])
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "docs/results.json").read_text()))
+
+
+def scores(folder: Path, model: str) -> dict[str, Any]:
+    return dict(json.loads((folder / f"results/digits/{model}/metrics.json").read_text()))
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """What publish writes, by path."""
+    found = [*(folder / "docs").rglob("*"), *(folder / name for name in READMES)]
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in found if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def published(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny repository with READMEs, made at one commit, one more seed of gan, published."""
+    folder = tmp_path_factory.mktemp("published") / "repository"
+    shutil.copytree(repository, folder, symlinks=True)
+    run(folder, "git", "checkout", "-q", "HEAD", "--", ".")
+    for name in READMES:
+        shutil.copy(ROOT / name, folder)
+    commit(folder, "pages")
+    run(folder, "dvc", "repro", "-q")
+    # The second is of two seeds: scored with what seed 0 drew.
+    for seed, target in ((1, "evaluate@digits-gan"), (2, "train@digits-gan")):
+        run(folder, "dvc", "exp", "run", "--temp", "-S", f"seed={seed}", target)
+    run(folder, *PUBLISH)
+    commit(folder, "results")
+    return folder
+
+
+@pytest.fixture
+def folder(published: Path) -> Path:
+    """`published` as it was committed, with everything on disk."""
+    run(published, "git", "checkout", "-q", "HEAD", "--", ".")
+    run(published, "git", "clean", "-fdq")
+    return published
+
+
+@pytest.fixture
+def clone(folder: Path, tmp_path: Path) -> Path:
+    """What git brings of it: no data, no models, no cache, no MLflow."""
+    run(tmp_path, "git", "clone", "-q", str(folder), "clone")
+    return tmp_path / "clone"
+
+
+# The committed results. What can be wrong with them is tried on the tiny repository.
+
+
+@pytest.fixture(params=["committed", "tiny"])
+def results(request: pytest.FixtureRequest) -> Path:
+    """A repository with results: this one, and a clone of the tiny one."""
+    if request.param == "tiny":
+        tiny: Path = request.getfixturevalue("clone")
+        return tiny
+    if not (ROOT / "dvc.lock").exists():
+        pytest.skip("NOT TESTED: no results are committed yet")
+    return ROOT
+
+
+def misfits(folder: Path) -> list[str]:
+    """Files in results/ that dvc.lock has otherwise, or not at all, and those that it has alone."""
+    outs = {
+        item["path"]: item["md5"] for entry in locked(folder).values() for item in entry["outs"]
+    }
+    recorded = {path: md5 for path, md5 in outs.items() if path.startswith("results/")}
+    there = {
+        path.relative_to(folder).as_posix(): hashlib.md5(path.read_bytes()).hexdigest()
+        for path in (folder / "results").rglob("*")
+        if path.is_file()
+    }
+    assert recorded
+    return sorted(p for p in recorded.keys() | there.keys() if recorded.get(p) != there.get(p))
+
+
+def outdated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The READMEs whose tables are not those of the results."""
+    monkeypatch.chdir(folder)
+    pages = publish.pages(config.load(), freshness.published())
+    return [name for name, text in pages.items() if (folder / name).read_text() != text]
+
+
+def test_every_result_has_the_hash_that_dvc_lock_records(results: Path) -> None:
+    assert misfits(results) == []
+
+
+def test_the_tables_are_those_of_the_results(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert outdated(results, monkeypatch) == []
+
+
+def test_a_result_or_a_table_that_was_edited_is_found(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = clone / "results/digits/gan/metrics.json"
+    changed = {**scores(clone, "gan"), "images": 12345}
+    path.write_text(json.dumps(changed))
+    (clone / "results/digits/extra.json").write_text("{}")
+    (clone / "results/digits/floor.json").rename(clone / "results/digits/flor.json")
+    found = ["extra.json", "floor.json", "flor.json", "gan/metrics.json"]
+    assert misfits(clone) == [f"results/digits/{name}" for name in found]
+    run(clone, "git", "checkout", "-q", ".")
+    assert outdated(clone, monkeypatch) == []
+    path.write_text(json.dumps(changed))
+    assert outdated(clone, monkeypatch) == list(READMES)
+    run(clone, "git", "checkout", "-q", ".")
+    page = clone / "README.vi.md"
+    page.write_text(page.read_text().replace("| classifier |", "| klassifier |", 1))
+    assert outdated(clone, monkeypatch) == ["README.vi.md"]
+
+
+def test_the_commit_that_is_named_holds_the_code_that_made_them(results: Path) -> None:
+    made = facts(results)
+    assert made["dvc_lock"] == hashlib.md5((results / "dvc.lock").read_bytes()).hexdigest()
+    if run(results, "git", "cat-file", "-e", made["commit"], check=False).returncode:
+        pytest.skip(f"NOT TESTED: this clone's history does not reach back to {made['commit']}")
+    outs = {item["path"] for entry in locked(results).values() for item in entry["outs"]}
+    code = {
+        item["path"]: item["md5"]
+        for entry in locked(results).values()
+        for item in entry["deps"]
+        if item["path"].endswith((".py", ".j2", ".yaml")) and item["path"] not in outs
+    }
+    assert "stages/train.py" in code and "params.yaml" in code
+    for path, md5 in code.items():
+        content = run(results, "git", "show", f"{made['commit']}:{path}").stdout
+        assert hashlib.md5(content.encode()).hexdigest() == md5, path
+
+
+def test_every_picture_is_shown_and_all_are_small(results: Path) -> None:
+    for name in READMES:
+        named = set(re.findall(r"\]\((docs/images/[^)]+)\)", (results / name).read_text()))
+        there = {
+            path.relative_to(results).as_posix() for path in (results / "docs/images").iterdir()
+        }
+        if results == ROOT:
+            assert named == there, name
+        else:  # the pages name MNIST's, which the tiny repository does not make
+            assert there <= named, name
+    assert sum(path.stat().st_size for path in (results / "docs/images").iterdir()) < PICTURE_BYTES
+
+
+# A fresh clone.
+
+
+def test_a_fresh_clone_lacks_only_what_is_in_no_cache(clone: Path) -> None:
+    status = json.loads(run(clone, "dvc", "status", "--json").stdout)
+    made = {item["path"] for entry in locked(clone).values() for item in entry["outs"]}
+    assert status  # data and models are nowhere
+    for stage, changes in status.items():
+        for change in changes:
+            assert change.keys() <= {"changed deps", "changed outs"}, (stage, change)
+            for path, state in change.get("changed deps", {}).items():
+                # What another stage makes; DVC names it once more where it is read.
+                assert state == "deleted", (stage, path, state)
+                assert any(f"{path}/".startswith(f"{out}/") or out.startswith(path) for out in made)
+            for path, state in change.get("changed outs", {}).items():
+                assert state in ("not in cache", "deleted"), (stage, path, state)
+                assert not path.startswith("results/"), (stage, path)
+
+
+def test_a_fresh_clone_knows_its_commit_and_writes_the_same_tables(clone: Path) -> None:
+    lines = run(clone, *FRESHNESS).stdout.splitlines()
+    parent = run(clone, "git", "rev-parse", "HEAD~1").stdout.strip()
+    assert lines[0].startswith(f"results made at commit {parent}, ")
+    assert lines[1:] == ["all 14 stages are as they were made"]
+    before = written(clone)
+    run(clone, *PUBLISH, "--tables")
+    assert written(clone) == before
+    for name in READMES:
+        page = clone / name
+        page.write_text(page.read_text().replace("| classifier |", "| klassifier |"))
+    run(clone, *PUBLISH, "--tables")
+    assert written(clone) == before
+
+
+# Freshness.
+
+
+def moved(folder: Path) -> dict[str, set[str]]:
+    """What freshness says has moved, by stage."""
+    lines = run(folder, *FRESHNESS).stdout.splitlines()[1:-1]
+    return {stage: set(what.split(", ")) for stage, what in (line.split(": ") for line in lines)}
+
+
+def moved_for_dvc(folder: Path) -> dict[str, set[str]]:
+    """The same in DVC's own words, where everything is on disk."""
+    found: dict[str, set[str]] = {}
+    for stage, changes in json.loads(run(folder, "dvc", "status", "--json").stdout).items():
+        for change in changes:
+            if change == "changed command":
+                found.setdefault(stage, set()).add("its command")
+                continue
+            for path, state in change["changed deps"].items():
+                what = set(state) if path == "params.yaml" and isinstance(state, dict) else {path}
+                found.setdefault(stage, set()).update(what)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("module", "some"),
+    [
+        ("ganvas/metrics/kernel.py", "evaluate@digits-gan"),
+        ("ganvas/networks/gan.py", "train@digits-dcgan"),
+        ("stages/sample.py", "sample@digits-gan"),
+        ("ganvas/report.html.j2", "report@digits"),
+    ],
+)
+def test_an_edited_file_moves_the_stages_that_list_it(folder: Path, module: str, some: str) -> None:
+    path = folder / module
+    path.write_text(path.read_text() + "\n")
+    found = moved(folder)
+    assert found == moved_for_dvc(folder)
+    assert found[some] == {module} and len(found) < 14
+
+
+def test_an_edited_parameter_moves_the_stages_that_read_it(folder: Path) -> None:
+    edit(folder, models__dcgan__lr_generator=1e-4)
+    found = moved(folder)
+    assert found == {"params": {"params.yaml"}, "train@digits-dcgan": {"models.dcgan.lr_generator"}}
+    # DVC names the key that dvc.yaml lists, not the one below it.
+    of_dvc = {
+        stage: {"models.dcgan.lr_generator"} if stage.startswith("train") else what
+        for stage, what in moved_for_dvc(folder).items()
+    }
+    assert found == of_dvc
+
+
+def test_an_edited_command_dependency_or_list_of_models_is_named(folder: Path) -> None:
+    path = folder / "dvc.yaml"
+    text = path.read_text()
+    changed = text.replace("cmd: python -m stages.report ", "cmd: python -m  stages.report ")
+    changed = changed.replace("      - ganvas/card.py\n", "")
+    path.write_text(changed)
+    assert changed != text
+    assert moved(folder) == {"report@digits": {"ganvas/card.py", "its command"}}
+    path.write_text(text)
+    edit(folder, matrix__datasets=["digits", "mnist"])
+    found = moved(folder)
+    assert found["train@mnist-gan"] == {"never made"} and "train@digits-gan" not in found
+
+
+def test_before_anything_is_made_or_published_it_says_so(folder: Path) -> None:
+    (folder / "docs/results.json").unlink()
+    assert "make publish" in run(folder, *FRESHNESS).stdout.splitlines()[0]
+    (folder / "dvc.lock").unlink()
+    assert run(folder, *FRESHNESS).stdout == "no results yet: `dvc repro` makes them\n"
+
+
+def test_a_lock_that_was_not_published_is_not_said_to_be_of_the_commit(folder: Path) -> None:
+    path = folder / "dvc.lock"
+    path.write_text(path.read_text() + "# another\n")
+    first = run(folder, *FRESHNESS).stdout.splitlines()[0]
+    assert "not published" in first and facts(folder)["commit"] not in first
+
+
+# Publishing.
+
+
+def test_published_twice_is_the_same_bytes(folder: Path) -> None:
+    before = written(folder)
+    for path in (folder / "docs/images").iterdir():
+        path.unlink()
+    run(folder, *PUBLISH)
+    assert written(folder) == before
+
+
+def test_it_shows_the_scores_of_results(folder: Path) -> None:
+    page = (folder / "README.md").read_text()
+    floor = json.loads((folder / "results/digits/floor.json").read_text())["classifier"]
+    of_models = [scores(folder, model)["classifier"] for model in ("gan", "dcgan")]
+    [row] = re.findall(r"^\| Fréchet distance \(FID\) ↓ \|.*$", page, re.MULTILINE)
+    cells = [cell.strip(" *") for cell in row.split("|")[3:-1]]
+    shown = [float(cell.split(" ± ")[0].replace(",", "")) for cell in cells]
+    assert shown == pytest.approx([of["fid"] for of in (floor, *of_models)], rel=5e-3)
+    better = min(of_models, key=lambda of: float(of["fid"]))
+    assert row.count("**") == 2 and f"**{report.number(better['fid'])}" in row
+    titles = {
+        m.title for key, m in report.MEASURES.items() if key in floor or key == "memorisation"
+    }
+    assert titles <= set(re.findall(r"^\| (.+?)(?: ↓| ↑| → 0) \|", page, re.MULTILINE))
+    assert facts(folder)["commit"][:12] in page
+    assert facts(folder)["training"]["digits"]["gan"]["hardware"] in page
+
+
+def test_training_time_is_that_of_the_run_that_trained_the_generator(folder: Path) -> None:
+    generator = next(
+        out["md5"]
+        for out in locked(folder)["train@digits-dcgan"]["outs"]
+        if out["path"].endswith("/generator")
+    )
+    with sqlite3.connect(folder / "mlflow.db") as store:
+        [[speed]] = store.execute(
+            "select m.value from metrics m join tags t on m.run_uuid = t.run_uuid where "
+            f"m.key = 'iterations_per_second' and t.value = '{generator}'"
+        ).fetchall()
+    measured = facts(folder)["training"]["digits"]["dcgan"]
+    assert measured["iterations_per_second"] == pytest.approx(speed, abs=0.01)
+    assert measured["seconds"] == pytest.approx(34 / speed, abs=0.1)  # 2 epochs of 17
+    page = (folder / "README.md").read_text()
+    [shown] = re.findall(
+        r"^\| Training time, h:mm:ss .*\| (\d+):(\d\d):(\d\d) \|$", page, re.MULTILINE
+    )
+    hours, minutes, seconds = map(int, shown)
+    assert 3600 * hours + 60 * minutes + seconds == round(measured["seconds"])
+
+
+def test_without_the_runs_the_times_that_were_published_stay(folder: Path, tmp_path: Path) -> None:
+    before = written(folder)
+    elsewhere = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'none.db'}"}
+    run(folder, *PUBLISH, **elsewhere)
+    assert written(folder) == before
+    (folder / "docs/results.json").unlink()
+    done = run(folder, *PUBLISH, **elsewhere)
+    assert "digits-gan: no MLflow run" in done.stdout
+    assert set(facts(folder)["training"]["digits"]["gan"]) == {"generator"}
+    page = (folder / "README.md").read_text()
+    assert re.search(r"^\| Training time.*\| – \| – \|$", page, re.MULTILINE)
+    assert "trained on –," in page
+
+
+def test_seeds_are_those_of_experiments_that_differ_in_nothing_else(folder: Path) -> None:
+    seeds = facts(folder)["seeds"]["digits"]
+    assert set(seeds["gan"]["fid"]) == {"0", "1"} and set(seeds["dcgan"]["fid"]) == {"0"}
+    assert seeds["gan"]["fid"]["0"] == scores(folder, "gan")["classifier"]["fid"]
+    references = run(folder, "git", "for-each-ref", "--format=%(objectname)", "refs/exps").stdout
+    of_experiments = {
+        json.loads(found.stdout)["classifier"]["fid"]
+        for commit in references.split()
+        if not (
+            found := run(
+                folder, "git", "show", f"{commit}:results/digits/gan/metrics.json", check=False
+            )
+        ).returncode
+    }
+    assert seeds["gan"]["fid"]["1"] in of_experiments
+    assert seeds["gan"]["fid"]["1"] != seeds["gan"]["fid"]["0"]
+    fids = list(seeds["gan"]["fid"].values())
+    page = (folder / "README.md").read_text()
+    [cell] = re.findall(r"standard deviation \|  \|  \| (.+) \(0, 1\) \| – \|", page)
+    shown = [float(number) for number in cell.split(" ± ")]
+    assert shown[0] == pytest.approx(statistics.mean(fids), rel=1e-3)
+    assert shown[1] == pytest.approx(abs(fids[0] - fids[1]) / 2**0.5, abs=1e-3)
+
+
+def test_seeds_are_kept_without_the_experiments_and_dropped_when_code_moved(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "copy", symlinks=True)
+    copy = tmp_path / "copy"
+    for reference in run(
+        copy, "git", "for-each-ref", "--format=%(refname)", "refs/exps"
+    ).stdout.split():
+        run(copy, "git", "update-ref", "-d", reference)
+    before = written(copy)
+    run(copy, *PUBLISH)
+    assert written(copy) == before
+    path = copy / "stages/evaluate.py"
+    path.write_text(path.read_text() + "\n")
+    commit(copy, "edit")
+    run(copy, "dvc", "repro", "-q")
+    run(copy, *PUBLISH)
+    assert set(facts(copy)["seeds"]["digits"]["gan"]["fid"]) == {"0"}
+    assert facts(copy)["commit"] == head(copy)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("code", "code or parameters differ from the commit"),
+        ("committed", "made before the last change of evaluate@digits-gan, evaluate@digits-dcgan;"),
+        ("file", "not on disk as dvc.lock records: samples/digits/gan;"),
+        ("marks", "README.vi.md: needs a line <!-- results -->"),
+    ],
+)
+def test_it_refuses_what_is_not_of_one_clean_commit(folder: Path, wrong: str, said: str) -> None:
+    at = head(folder)
+    if wrong in ("code", "committed"):
+        path = folder / "stages/evaluate.py"
+        path.write_text(path.read_text() + "\n")
+        if wrong == "committed":
+            commit(folder, "edit")
+    if wrong == "file":
+        (folder / "samples/digits/gan/grid.png").rename(folder / "grid.png")
+    if wrong == "marks":
+        page = folder / "README.vi.md"
+        page.write_text(page.read_text().replace("<!-- /results -->", ""))
+    before = written(folder)
+    try:
+        if wrong == "file":  # an untracked file is a change too
+            (folder / "grid.png").rename(folder / ".git/grid.png")
+        done = run(folder, *PUBLISH, check=False)
+        assert done.returncode == 1 and done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1 and said in done.stderr
+        assert written(folder) == before
+    finally:
+        if wrong == "file":
+            (folder / ".git/grid.png").rename(folder / "samples/digits/gan/grid.png")
+        run(folder, "git", "reset", "-q", "--hard", at)
+
+
+# The two READMEs.
+
+
+def readme(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def code(text: str) -> list[str]:
+    """The indented lines, without comments."""
+    lines = [line for line in text.splitlines() if line.startswith("    ")]
+    return [re.sub(r" +# .*", "", line) for line in lines]
+
+
+def numbers(text: str) -> list[list[str]]:
+    """The numbers of each row of each table."""
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    return [re.findall(r"\d+(?:[.,:]\d+)*", row) for row in rows]
+
+
+def levels(text: str) -> list[int]:
+    return [len(marks) for marks in re.findall(r"^(#+) ", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("part", [levels, code, numbers])
+def test_both_pages_have_the_same(part: Any) -> None:
+    english, vietnamese = (part(readme(name)) for name in READMES)
+    assert english == vietnamese and len(english) > 10
+
+
+def test_both_pages_have_the_same_pictures_and_name_each_other() -> None:
+    shown = [re.findall(r"\]\((docs/[^)]+)\)", readme(name)) for name in READMES]
+    assert shown[0] == shown[1] and len(shown[0]) >= 3
+    assert "](README.vi.md)" in readme("README.md").partition("##")[0]
+    assert "](README.md)" in readme("README.vi.md").partition("##")[0]
+
+
+def test_the_words_of_both_languages_are_the_same_ones() -> None:
+    assert showcase.WORDS["en"].keys() == showcase.WORDS["vi"].keys()
+    for key, words in showcase.WORDS["en"].items():
+        fields = [set(re.findall(r"{\w+}", text[key])) for text in showcase.WORDS.values()]
+        assert fields[0] == fields[1], words
+    assert showcase.TITLES_OF_MEASURES["vi"].keys() == report.MEASURES.keys()
+
+
+# Pictures.
+
+
+def test_progress_shows_each_models_pictures_and_where_it_ended(tmp_path: Path) -> None:
+    drawn = {"gan": (1_000, 10_000, 20_000, 25_000), "dcgan": (1_000, 12_000)}
+    for shade, (model, iterations) in enumerate(drawn.items(), start=1):
+        for count, iteration in enumerate(iterations, start=1):
+            images = np.full((25, 28, 28), 50 * shade + 10 * count, np.uint8)
+            path = tmp_path / model / f"iteration-{iteration:07}.png"
+            pictures.save_png(path, pictures.grid(images, 5, scale=2))
+    sheet = showcase.progress({model: tmp_path / model for model in drawn})
+    side = 5 * 30 + 2
+    across, down = side + showcase.GAP, side + showcase.CAPTION + showcase.GAP
+    assert sheet.size == (4 * across - showcase.GAP, 2 * down - showcase.GAP)
+    middle = [
+        [sheet.getpixel((x * across + 10, y * down + showcase.CAPTION + 10)) for x in range(4)]
+        for y in range(2)
+    ]
+    # dcgan has no picture of 10,000, and ended before 20,000.
+    assert middle == [[60, 70, 80, 90], [110, 255, 255, 120]]
+    words = np.asarray(sheet)[down + showcase.CAPTION :, across : across + 3 * across]
+    for column in (0, 1):  # says so in their place
+        assert words[:, column * across : column * across + side].min() < 128
+
+
+def test_samples_are_the_first_ones_side_by_side() -> None:
+    images = {m: np.full((60, 28, 28), shade, np.uint8) for m, shade in (("a", 9), ("b", 200))}
+    images["a"][50:] = 77
+    sheet = np.asarray(showcase.samples(images))
+    assert sheet[40, 40] == 9 and sheet[40, -40] == 200
+    assert 77 not in sheet[showcase.CAPTION :]
+    assert isinstance(showcase.samples(images), Image.Image)
+
+
+@pytest.mark.parametrize("text", ["", "<!-- results -->", "<!-- /results --> <!-- results -->"])
+def test_a_page_without_marks_is_refused(text: str) -> None:
+    with pytest.raises(GanvasError, match=r"page\.md: needs a line <!-- results -->"):
+        showcase.replaced(text, "block", "page.md")
+
+
+def test_what_stands_outside_the_marks_stays() -> None:
+    text = "before\n<!-- results -->\nold\n<!-- /results -->\nafter\n"
+    assert showcase.replaced(text, "new", "page.md") == text.replace("old", "new")
