@@ -76,7 +76,7 @@ def test_the_best_generator_is_registered_as_such(made: Path) -> None:
 
 def test_stage_hashes_are_those_of_dvcs_run_cache(made: Path) -> None:
     for of_model in runs(store(made)).values():
-        for stage in ("train", "select", "sample"):
+        for stage in ("train", "select", "sample", "evaluate"):
             key = of_model.data.tags[f"dvc.{stage}"]
             assert (made / ".dvc/cache/runs" / key[:2] / key).is_dir(), stage
 

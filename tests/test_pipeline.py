@@ -49,6 +49,9 @@ def test_a_dcgan_parameter_reruns_only_dcgan(made: Path) -> None:
     edit(made, models__dcgan__lr_generator=1e-4)
     done = run(made, "dvc", "repro")
     assert ran(done) == {"params", "report@digits"} | of_model("dcgan")
+    # Every stage's older result is in DVC's run cache.
+    run(made, "git", "checkout", "-q", "params.yaml")
+    assert ran(run(made, "dvc", "repro")) == set()
 
 
 def test_an_override_for_one_model_reruns_only_that_model(made: Path) -> None:
