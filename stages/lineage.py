@@ -9,7 +9,8 @@ python -m stages.lineage --rebuild  write the runs that the store lacks, from th
 import hashlib
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,7 +113,7 @@ def _of_run(run_id: str, params: config.Params) -> Iterable[Line]:
     if not outs:
         yield "files", f"none: its training did not end ({run.info.status.lower()})"
         return
-    locked = {out: md5 for entry in entries.values() for out, md5 in entry.outs.items()}
+    locked = _hashes(entries)
     current = all(locked.get(out) == md5 for out, md5 in outs.items())
     for command in _bring_back(run, outs) if not current else _check_out(outs):
         yield "bring back", command
@@ -132,10 +133,11 @@ def _bring_back(run: "Run", outs: Mapping[str, str]) -> list[str]:
     md5 = next((md5 for out, md5 in outs.items() if out.endswith("/generator")), None)
     if md5 is None:
         return ["none is known: another run, or none that was tracked, trained its generator"]
+    name = run.data.tags.get("dvc.experiment")
+    if name and not _of_experiment(run, name):
+        return [f"dvc exp apply {name}"]
     if commit := provenance.recording_commit(md5):
         return [f"{_code_of(commit)} && dvc checkout --force"]
-    if name := run.data.tags.get("dvc.experiment"):
-        return [f"dvc exp apply {name}"]
     commit = run.data.tags.get("mlflow.source.git.commit", "none")
     code, changes = _differences(run, commit)
     last = next(s for s in reversed(mirror.OF_A_MODEL) if mirror.recorded(run.data.tags, s))
@@ -182,8 +184,11 @@ def _differences(run: "Run", commit: str) -> tuple[list[str], list[str]]:
 
 
 def _verify(params: config.Params) -> int:
-    """Say of each run whether dvc.lock and the disk still agree with it; 1 if one does not."""
-    locked = {out: md5 for entry in _locked().values() for out, md5 in entry.outs.items()}
+    """Say of each run whether dvc.lock and the disk still agree with it; 1 if one does not.
+
+    The run of an experiment may agree with what the experiment's own commit records instead.
+    """
+    locked = _hashes(_locked())
     there = {out: provenance.dvc_hash(Path(out)) for out in locked if Path(out).exists()}
     changed = [out for out, md5 in there.items() if md5 != locked[out]]
     for out in changed:
@@ -195,34 +200,69 @@ def _verify(params: config.Params) -> int:
             if not any(mirror.recorded(run.data.tags, stage) for stage in mirror.OF_A_MODEL):
                 print(f"{words}: {run.info.status.lower()}, recorded no output")
                 continue
-            misfits = _misfits(run, locked, there)
-            print(f"{words}: {'; '.join(misfits) or 'matches'}")
+            misfits, fit = _misfits(run, locked, there, _on_disk), "matches"
+            if misfits and (name := run.data.tags.get("dvc.experiment")):
+                misfits, fit = _of_experiment(run, name), f"matches its experiment {name}"
+            print(f"{words}: {'; '.join(misfits) or fit}")
             wrong |= bool(misfits)
     return int(wrong)
 
 
-def _misfits(run: "Run", locked: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
-    """In what a run differs from dvc.lock and the disk; nothing where it agrees."""
-    found = []
+def _of_experiment(run: "Run", name: str) -> list[str]:
+    """In what a run differs from the experiment that made it, whose files are not here."""
+    found = [
+        f"experiment {name} is not here: removed, stopped early, or another clone's; if nobody "
+        f"misses it, `mlflow runs delete --run-id {run.info.run_id}`"
+    ]
+    for commit in provenance.experiments(name):
+        of_commit = partial(provenance.at, commit)
+        locked = _hashes(pipeline.locked((of_commit("dvc.lock") or b"").decode()))
+        misfits = _misfits(run, locked, {}, of_commit)
+        if not misfits:
+            return []
+        found = [f"experiment {name} holds another result now", *misfits]
+    return found
+
+
+def _misfits(
+    run: "Run",
+    locked: Mapping[str, str],
+    there: Mapping[str, str],
+    read: Callable[[str], bytes | None],
+) -> list[str]:
+    """In what a run differs from a dvc.lock and from the hashes of what is `there` of it.
+
+    `read` gives a file of results/, or None. Nothing where the run agrees.
+    """
+    differing: dict[str, list[str]] = {}
     for stage in mirror.OF_A_MODEL:
         for out, md5 in (mirror.recorded(run.data.tags, stage) or {"outs": {}})["outs"].items():
             if out not in locked:
-                found.append(f"{out} is made no more")
+                differing.setdefault("made no more", []).append(out)
             elif md5 not in (locked[out], there.get(out, locked[out])):
-                found.append(f"{out} is another one now")
+                differing.setdefault("another one now", []).append(out)
             elif there.get(out, md5) != md5:
-                found.append(f"{out} was changed on disk")
+                differing.setdefault("changed on disk", []).append(out)
             elif locked[out] != md5:
-                found.append(f"{out} is another one in dvc.lock")
+                differing.setdefault("another one in dvc.lock", []).append(out)
+    found = [f"{how}: {', '.join(outs)}" for how, outs in differing.items()]
     if not found and mirror.recorded(run.data.tags, "evaluate"):
-        dataset, model = _names(run)
-        if (paths.results(dataset, model) / "metrics.json").exists():
-            found = [
-                f"{name} is {run.data.metrics.get(name)}, results/ has {value}"
-                for name, value in mirror.measured(dataset, model).items()
-                if run.data.metrics.get(name) != value
-            ]
+        metrics = read((paths.results(*_names(run)) / "metrics.json").as_posix())
+        found = [
+            f"{name} is {run.data.metrics.get(name)}, results/ has {value}"
+            for name, value in (mirror.measures(metrics) if metrics else {}).items()
+            if run.data.metrics.get(name) != value
+        ]
     return found
+
+
+def _on_disk(path: str) -> bytes | None:
+    return Path(path).read_bytes() if Path(path).exists() else None
+
+
+def _hashes(entries: Mapping[str, pipeline.Entry]) -> dict[str, str]:
+    """Of every output of a dvc.lock."""
+    return {out: md5 for entry in entries.values() for out, md5 in entry.outs.items()}
 
 
 def _rebuild(params: config.Params) -> int:

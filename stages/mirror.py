@@ -120,7 +120,12 @@ def scores(tracker: Tracker, dataset: str, model: str) -> None:
 
 def measured(dataset: str, model: str) -> dict[str, float]:
     """Every score as `extractor.measure`."""
-    scores = json.loads((paths.results(dataset, model) / "metrics.json").read_text())
+    return measures((paths.results(dataset, model) / "metrics.json").read_bytes())
+
+
+def measures(metrics: bytes) -> dict[str, float]:
+    """`measured`, of any metrics.json."""
+    scores = json.loads(metrics)
     return {
         f"{extractor}.{measure}": value
         for extractor, measures in scores.items()

@@ -34,6 +34,13 @@ def experiment() -> str | None:
     return os.environ.get("DVC_EXP_NAME")
 
 
+def experiments(name: str) -> list[str]:
+    """The commits that `dvc exp` keeps under this name, one for each commit it started from."""
+    # refs/exps/<two digits of that commit>/<its others>/<name>
+    pattern = f"refs/exps/*/*/{name}"
+    return (git("for-each-ref", "--format=%(objectname)", pattern) or "").split()
+
+
 def dvc_hash(path: Path) -> str:
     """The hash that dvc.lock records for a file or a folder.
 

@@ -158,7 +158,7 @@ def test_a_result_that_was_replaced_and_restored_is_explained(made: Path) -> Non
     rows = {line.split()[0]: line for line in verified.stdout.splitlines()}
     assert verified.returncode == 1
     assert rows[second].endswith(": matches")
-    assert "models/digits/dcgan/generator is another one now" in rows[first]
+    assert "another one now: models/digits/dcgan/" in rows[first]
     # Back to the first recipe: DVC restores, nothing trains, no new run.
     edit(made, models__dcgan__lr_generator=2e-4)
     assert "train@digits-dcgan" not in ran(run(made, "dvc", "repro", "train@digits-dcgan"))
@@ -186,6 +186,42 @@ def test_verify_finds_a_score_that_was_edited(made: Path) -> None:
         path.write_text(scores)
     assert done.returncode == 1
     assert "results/digits/gan/metrics.json: not what dvc.lock records" in done.stdout
+
+
+def test_an_experiments_row_is_compared_with_the_experiment(made: Path, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'other.db'}"
+    run(made, *LINEAGE, "--rebuild", MLFLOW_TRACKING_URI=uri)
+    known = set(runs(uri))
+    command = ["dvc", "exp", "run", "--temp", "--name", "slower", "evaluate@digits-gan"]
+    for change in ("tracking.enabled=true", "models.gan.lr_generator=5e-5"):
+        command += ["-S", change]
+    run(made, *command, MLFLOW_TRACKING_URI=uri)
+    client, of_gan = mlflow.MlflowClient(uri), runs(uri)["digits-gan"]
+    assert of_gan.data.tags["dvc.experiment"] == "slower" and known == set(runs(uri))
+
+    def verified() -> tuple[int, str]:
+        done = run(made, *LINEAGE, "--verify", check=False, MLFLOW_TRACKING_URI=uri)
+        rows = {line.split()[0]: line for line in done.stdout.splitlines()}
+        assert len(rows) == 3
+        others = [line for row, line in rows.items() if row != of_gan.info.run_id]
+        assert all(line.endswith(": matches") for line in others), done.stdout
+        return done.returncode, rows[of_gan.info.run_id]
+
+    code, said_of_it = verified()
+    assert code == 0 and said_of_it.endswith(": matches its experiment slower")
+    shown = run(made, *LINEAGE, of_gan.info.run_id, MLFLOW_TRACKING_URI=uri).stdout
+    assert shown.endswith(" dvc exp apply slower\n")
+
+    client.log_metric(of_gan.info.run_id, "classifier.fid", 0.0)
+    code, said_of_it = verified()
+    assert code == 1 and "slower holds another result now; classifier.fid is 0.0" in said_of_it
+
+    run(made, "dvc", "exp", "remove", "slower")
+    code, said_of_it = verified()
+    assert code == 1 and "experiment slower is not here: removed" in said_of_it
+    # DVC's run cache still has the files, and with them a command that works.
+    shown = run(made, *LINEAGE, of_gan.info.run_id, MLFLOW_TRACKING_URI=uri).stdout
+    assert "dvc exp apply" not in shown and "-S 'models.gan.lr_generator=5e-05'" in shown
 
 
 def test_rebuild_fills_an_empty_store_from_the_files(made: Path, tmp_path: Path) -> None:
