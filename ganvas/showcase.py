@@ -32,6 +32,7 @@ WORDS = {
         "and real test images. ↓ lower is better, ↑ higher, → 0 nearest to 0, the best in bold. "
         "± is the deviation over resampled images (FID), subsets (KID) or splits (Inception "
         "Score); seeds are in brackets.",
+        "samples": "{title}: the first samples of {models}, from left to right",
         "progress": "{title}: what {models} draw as training goes on",
         "losses": "{title}, {model}: both losses, with the epochs of the lowest generator loss and "
         "of the best FID",
@@ -47,6 +48,7 @@ WORDS = {
         "càng gần 0 càng tốt, giá trị tốt nhất in đậm. ± là độ lệch khi lấy mẫu lại ảnh "
         "(FID), giữa các tập con (KID) hoặc giữa các phần (Inception Score); các seed nằm "
         "trong ngoặc.",
+        "samples": "{title}: những mẫu đầu tiên của {models}, từ trái sang phải",
         "progress": "{title}: ảnh do {models} sinh ra trong quá trình huấn luyện",
         "losses": "{title}, {model}: hai hàm mất mát, đánh dấu epoch có loss của mạng sinh thấp "
         "nhất và epoch có FID tốt nhất",
@@ -107,9 +109,8 @@ def block(
     parts = [about]
     for dataset, (floor, metrics) in scores.items():
         title, models = TITLES.get(dataset, dataset), list(metrics)
-        captions = {
-            "progress": words["progress"].format(title=title, models=words["and"].join(models))
-        }
+        together = {"title": title, "models": words["and"].join(models)}
+        captions = {what: words[what].format(**together) for what in ("samples", "progress")}
         for model in models:
             captions[f"{model}-losses"] = words["losses"].format(title=title, model=model)
         parts.append(f"### {title}")
