@@ -227,7 +227,7 @@ def _caption(iteration: int, shown: int | None) -> str:
         return f"no picture at iteration {iteration:,} or before"
     if shown == iteration:
         return f"iteration {iteration:,}"
-    return f"no picture at iteration {iteration:,}; this is {shown:,}, its nearest earlier one"
+    return f"iteration {shown:,}, the nearest earlier picture"
 
 
 def _content(

@@ -381,7 +381,7 @@ def test_a_model_without_a_picture_shows_its_nearest_earlier_one() -> None:
     assert [step["iteration"] for step in shown] == [100, 300, 850, 1000]
     assert [step["shown"]["gan"] for step in shown] == [100, 100, 100, 1000]
     assert [step["shown"]["dcgan"] for step in shown] == [None, 300, 850, 850]
-    assert "850, its nearest earlier one" in shown[3]["captions"]["dcgan"]
+    assert shown[3]["captions"]["dcgan"] == "iteration 850, the nearest earlier picture"
     assert shown[2]["captions"]["dcgan"] == "iteration 850"
 
 
@@ -483,7 +483,7 @@ def test_the_slider_moves_the_pictures(opened: Any) -> None:
     caption = opened.find_element("css selector", "#frames [data-model=dcgan] .shown")
     value = opened.find_element("id", "step-value")
     assert shown(opened) == {"gan": [1000], "dcgan": [400]}
-    assert "no picture at iteration 1,000; this is 400" in caption.text
+    assert caption.text == "iteration 400, the nearest earlier picture"
 
     slider.send_keys(Keys.ARROW_LEFT)
     assert shown(opened) == {"gan": [300], "dcgan": [400]}
@@ -498,6 +498,15 @@ def test_the_slider_moves_the_pictures(opened: Any) -> None:
         "arguments[0].value = 3; arguments[0].dispatchEvent(new Event('input'))", slider
     )
     assert shown(opened) == {"gan": [1000], "dcgan": [400]}
+
+
+def test_the_pictures_stand_side_by_side_on_a_telephone_too(opened: Any) -> None:
+    view(opened, 360)
+    opened.refresh()
+    figures = opened.find_elements("css selector", "#frames figure")
+    pictures = [figure.find_element("css selector", "img:not([hidden])") for figure in figures]
+    left, right = (picture.rect for picture in pictures)
+    assert left["y"] == right["y"] and left["x"] + left["width"] < right["x"]
 
 
 def test_every_chart_is_drawn(opened: Any) -> None:
