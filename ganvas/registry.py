@@ -30,6 +30,10 @@ CARD = "README.md"
 DESCRIPTION = 5000  # characters that MLflow's database holds
 REGISTERED_TAG = "ganvas.registered"  # when, in nanoseconds since 1970
 BEST = "best"
+ABOUT = (
+    "The selected generators of one data set; @best is the one with the lowest FID. A version's "
+    "description is its model card."
+)
 
 
 def name_of(dataset: str) -> str:
@@ -106,8 +110,8 @@ def register(
 ) -> str:
     """The number of the version of `name` that holds this generator, uploaded where it is new.
 
-    `folder` is what `save` wrote; it goes to the artifacts of the run. `tags` has at least `model`
-    and `fid`, which `crown` reads; they and the card are those of the last call.
+    `folder` is what `save` wrote; it goes to the artifacts of the run. `tags` has at least `fid`
+    and `scale`, which `crown` reads; they and the card are those of the last call.
     """
     _without_bars()
     tags = {**tags, GENERATOR_TAG: generator_hash, REGISTERED_TAG: str(time.time_ns())}
@@ -131,17 +135,15 @@ def register(
 def crown(client: "MlflowClient", name: str) -> str | None:
     """Give the alias `best` to the version with the lowest FID; its number, None without any.
 
-    Of each model (tag `model`) only the version registered last takes part: an older one, however
-    good, is of a recipe that has changed since.
+    FIDs compare where they were measured alike (tag `scale`): as that of the version registered
+    last was. Those of an earlier classifier, or of fewer images, take no part.
     """
-    of_model = {
-        v.tags["model"]: v for v in _versions(client, name) if {"model", "fid"} <= v.tags.keys()
-    }
-    if not of_model:
+    scored = [v for v in _versions(client, name) if {"fid", "scale"} <= v.tags.keys()]
+    if not scored:
         return None
+    rivals = [v for v in scored if v.tags["scale"] == scored[-1].tags["scale"]]
     # The newest first, so that it wins a tie.
-    newest_first = sorted(of_model.values(), key=_age, reverse=True)
-    best = str(min(newest_first, key=lambda v: float(v.tags["fid"])).version)
+    best = str(min(reversed(rivals), key=lambda v: float(v.tags["fid"])).version)
     client.set_registered_model_alias(name, BEST, best)
     return best
 
@@ -154,7 +156,7 @@ def _make(client: "MlflowClient", name: str) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(name)
+        client.create_registered_model(name, description=ABOUT)
     except MlflowException as error:  # another process was first, or an earlier run
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

@@ -143,11 +143,10 @@ def report(tracker: Tracker, dataset: str, model: str, params: Params) -> None:
         tracker.file(path, "report")
     chosen = json.loads((paths.results(dataset, model) / "selection.json").read_text())
     generator = paths.model(dataset, model) / "generator" / chosen["checkpoint"]
-    extractor = params.datasets[dataset].extractors[0]
     config = parameters(params, dataset, model)
     config["features"] = params.classifier_for(dataset).features
     tags = {"dataset": dataset, "model": model}
-    tags["fid"] = repr(measured(dataset, model)[f"{extractor}.fid"])
+    tags |= _score(dataset, model, params.datasets[dataset].extractors[0])
 
     def register(client: "MlflowClient", run: str) -> None:
         name = registry.name_of(dataset)
@@ -160,6 +159,15 @@ def report(tracker: Tracker, dataset: str, model: str, params: Params) -> None:
             registry.crown(client, name)
 
     tracker.also(register)
+
+
+def _score(dataset: str, model: str, extractor: str) -> dict[str, str]:
+    """The FID, and by what it was measured."""
+    rows = _rows(paths.results(dataset, model) / "scores.csv")
+    row = next(row for row in rows if (row["extractor"], row["measure"]) == (extractor, "fid"))
+    by = f"{extractor} {row['weights_sha256'][:12]}"
+    scale = f"{row['images']} images against {row['reference']}, by {by}"
+    return {"fid": repr(measured(dataset, model)[f"{extractor}.fid"]), "scale": scale}
 
 
 def lineage(tracker: Tracker, stage: str, dataset: str, model: str | None = None) -> None:

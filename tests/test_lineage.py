@@ -71,6 +71,7 @@ def test_the_best_generator_is_registered_as_such(made: Path) -> None:
     }
     lowest = min(fids, key=lambda model: float(fids[model]["classifier"]["fid"]))
     assert best.tags["model"] == lowest
+    assert best.tags["scale"].startswith("200 images against 500 test, by classifier ")
     assert best.run_id == runs(store(made))[f"digits-{lowest}"].info.run_id
 
 
