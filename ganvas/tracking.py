@@ -29,6 +29,13 @@ log = logging.getLogger(__name__)
 PATIENCE = 60  # seconds that a stage waits, at its end, for a slow store
 GATHERED = 5  # seconds over which points of curves are gathered for one call
 GENERATOR_TAG = "ganvas.generator"  # the DVC hash of the generator that a run trained
+# mlflow ui draws a run in the colour of this tag. Left to itself it derives one from the run's id,
+# at times the same for the two runs that a person compares.
+COLOUR_TAG = "mlflow.runColor"
+COLOURS = (
+    *("#2272b4", "#de7921", "#3ba65e", "#8a63bf", "#c82d4c"),
+    *("#04867d", "#b45091", "#a6630c", "#4299e0", "#5f7281"),
+)
 
 T = TypeVar("T")
 Job = Callable[["MlflowClient", str], object]
@@ -287,8 +294,17 @@ class Tracker:
             if runs:
                 return str(runs[0].info.run_id)
             self._tags[GENERATOR_TAG] = self._generator
-        run = client.create_run(experiment, run_name=self._name, tags=self._tags)
-        return str(run.info.run_id)
+        tags = {COLOUR_TAG: _free_colour(client, experiment), **self._tags}
+        return str(client.create_run(experiment, run_name=self._name, tags=tags).info.run_id)
+
+
+def _free_colour(client: "MlflowClient", experiment: str) -> str:
+    """One that none of the newest runs has."""
+    newest = client.search_runs(
+        [experiment], max_results=len(COLOURS) - 1, order_by=["attributes.start_time DESC"]
+    )
+    taken = {run.data.tags.get(COLOUR_TAG) for run in newest}
+    return next(colour for colour in COLOURS if colour not in taken)
 
 
 def connect(root: Path, experiment: str) -> tuple["MlflowClient", str]:
@@ -304,10 +320,8 @@ def connect(root: Path, experiment: str) -> tuple["MlflowClient", str]:
         known = client.get_experiment_by_name(experiment)
         if known is None:
             artifacts = None if _server() else (root / "mlruns").as_uri()
-            # Tells mlflow ui to open on runs and curves, not on its pages for language models.
-            kind = {"mlflow.experimentKind": "custom_model_development"}
             try:
-                made = client.create_experiment(experiment, artifact_location=artifacts, tags=kind)
+                made = client.create_experiment(experiment, artifact_location=artifacts)
                 return client, str(made)
             except MlflowException:  # another machine was first
                 known = client.get_experiment_by_name(experiment)
@@ -358,6 +372,7 @@ def _client(root: Path) -> "MlflowClient":
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # its import sets INFO
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # a line for each attempt
     return mlflow.MlflowClient(_server() or f"sqlite:///{root / 'mlflow.db'}")
 
 
@@ -386,4 +401,9 @@ def _watch_system(client: "MlflowClient", run: str) -> Callable[[], None]:
 
 
 def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
+    """What went wrong, in one line; of a network, what lies beneath mlflow's long account."""
+    cause: BaseException = error
+    while inner := cause.__cause__ or cause.__context__:
+        cause = inner
+    where, told = (f"{_server()}: ", cause) if isinstance(cause, OSError) else ("", error)
+    return f"{where}{type(told).__name__}: {str(told).splitlines()[0][:200] if str(told) else ''}"

@@ -4,7 +4,10 @@ import json
 import re
 import resource
 import shutil
+import socket
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -72,6 +75,29 @@ def test_forced_training_writes_the_same_bytes(made: Path) -> None:
     shutil.rmtree(made / ".ganvas/runs")  # from nothing, not from the state it left
     run(made, "dvc", "repro", "--force", "--single-item", "train@digits-dcgan")
     assert (made / "dvc.lock").read_text() == before
+
+
+@contextmanager
+def trouble(kind: str, store: Path) -> Iterator[dict[str, str]]:
+    """A tracker that cannot be written to: the variables that lead to it."""
+    with socket.create_server(("127.0.0.1", 0)) as silent, sqlite3.connect(store) as other:
+        port = {"nobody listens": 9, "silent server": silent.getsockname()[1]}.get(kind)
+        if port is None:
+            other.execute("BEGIN EXCLUSIVE")
+        yield {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"} if port else {}
+
+
+@pytest.mark.parametrize("kind", ["nobody listens", "silent server", "locked database"])
+def test_a_tracker_in_trouble_costs_one_line_and_no_byte(made: Path, kind: str) -> None:
+    before = (made / "dvc.lock").read_text()
+    shutil.rmtree(made / ".ganvas/runs")
+    edit(made, tracking__enabled=True)
+    with trouble(kind, made / "mlflow.db") as variables:
+        command = ["dvc", "repro", "--force", "--single-item", "train@digits-gan"]
+        done = run(made, *command, **variables)
+    assert (made / "dvc.lock").read_text() == before
+    said = [line for line in done.stderr.splitlines() if line and "min left" not in line]
+    assert len(said) == 1 and "digits-gan is not tracked from here on" in said[0], done.stderr
 
 
 def test_metrics_params_and_plots_answer(made: Path) -> None:

@@ -2,9 +2,11 @@
 
 import logging
 import os
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -71,6 +73,15 @@ def test_a_killed_training_goes_on_in_its_run(tmp_path: Path) -> None:
     assert len(client(tmp_path).search_runs(["1"])) == 1
 
 
+def test_the_newest_runs_differ_in_colour(tmp_path: Path) -> None:
+    for _ in range(len(tracking.COLOURS) + 1):
+        with Tracker(tmp_path, "digits", "a"):
+            pass
+    newest_first = [run.data.tags[tracking.COLOUR_TAG] for run in tracking.runs(tmp_path, "digits")]
+    assert len(set(newest_first)) == len(tracking.COLOURS)
+    assert len(set(newest_first[:-1])) == len(tracking.COLOURS)
+
+
 def test_a_stage_that_fails_marks_its_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no"), Tracker(tmp_path, "digits", "a"):
         raise ValueError("no")
@@ -83,17 +94,32 @@ def test_switched_off_it_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_is_down_costs_one_line_and_little_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that takes what it is sent and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("trouble", ["ConnectionRefusedError", "TimeoutError"])
+def test_a_server_that_does_not_answer_costs_one_line_and_little_time(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    silent: str,
+    trouble: str,
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    address = silent if trouble == "TimeoutError" else "http://127.0.0.1:9"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
     began = time.monotonic()
     with caplog.at_level(logging.WARNING), Tracker(tmp_path, "digits", "digits-gan") as tracker:
         for step in range(100):
             tracker.metrics({"loss": 1.0}, step)
     assert time.monotonic() - began < tracking.PATIENCE / 2
-    said = [r for r in caplog.records if "digits-gan is not tracked" in r.getMessage()]
-    assert len(said) == 1 and "\n" not in said[0].getMessage()
+    [said] = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert said.startswith(f"MLflow: {address}: {trouble}: ") and len(said) < 160
+    assert said.endswith("; digits-gan is not tracked from here on") and "\n" not in said
 
 
 def test_a_locked_database_does_not_hold_the_training_up(
