@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 from repositories import run
 
+from ganvas import datasets
+
 ROOT = Path(__file__).parents[1]
 GOOD = np.random.default_rng(0).integers(0, 256, (120, 28, 28), dtype=np.uint8)
 
@@ -80,6 +82,17 @@ class TestScores:
         np.savez_compressed(tmp_path / "images.npz", generated[..., None])
         assert scores(repository, tmp_path / "images.npz") == of_npy
         assert scores(repository, pngs(tmp_path / "images", generated)) == of_npy
+
+    def test_of_training_images_are_the_floor(self, repository: Path, tmp_path: Path) -> None:
+        train = datasets.load(repository / "data/normalized/digits", "train").images.numpy()
+        np.save(tmp_path / "images.npy", train[:200])
+        found = scores(repository, tmp_path / "images.npy")
+        floor = found["floor"]["classifier"]
+        # The chart of classes shows the test images' shares.
+        assert floor.pop("histogram") != found["classifier"].pop("histogram")
+        assert found["classifier"] == floor
+        assert found["floor"]["images"] == 200
+        assert found["pixels"]["memorisation"] == 1, "they are the training images"
 
     def test_of_one_image_over_and_over_are_finite_and_tell(
         self, repository: Path, generated: np.ndarray, tmp_path: Path
