@@ -43,8 +43,7 @@ def fetch(dataset: str, file: str, sha256: str, hosts: Iterable[str], folder: Pa
             failures.append(f"{place}: {_reason(error)}")
     raise GanvasError(
         f"{dataset}/{file}: could not be fetched ({'; '.join(failures)}). Check the network, or "
-        f"set {MIRROR} to a folder or URL that holds {dataset}/{file}; the data set digits needs "
-        "neither"
+        f"set {MIRROR} to a folder or URL that holds {dataset}/{file}"
     )
 
 
