@@ -49,5 +49,5 @@ bench: $(BIN)/.ready-dev  ## speed against the plain idioms
 	python -m benchmarks.training
 	python -m benchmarks.evaluation
 
-ui: setup  ## MLflow's pages at http://127.0.0.1:5000
+ui: setup  ## MLflow at http://127.0.0.1:5000: there choose Model training, then a data set
 	mlflow ui

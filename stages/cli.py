@@ -3,6 +3,7 @@
 import argparse
 import inspect
 import logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -39,8 +40,11 @@ def run(main: Callable[..., None]) -> None:
             if option.kind is option.POSITIONAL_ONLY
         ]
         main(*unnamed, **arguments)
+        sys.stdout.flush()
     except GanvasError as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:  # `| head` has read enough; Python would complain once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:  # a full disk, a folder that cannot be read
         sys.exit(f"error: {error.filename or 'a file'}: {error.strerror}; mend that and run again")
     except KeyboardInterrupt:

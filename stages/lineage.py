@@ -282,7 +282,6 @@ def _rebuild(params: config.Params) -> int:
             md5 = outs.get(f"{paths.model(dataset, model)}/generator")
             if md5 is None:
                 print(f"{name}: not in dvc.lock; `dvc repro` makes it")
-                wrong = 1
                 continue
             absent = [out for out, md5 in outs.items() if _state(out, md5) != "on disk"]
             known = [r for r in runs if r.data.tags.get(tracking.GENERATOR_TAG) == md5]

@@ -132,6 +132,11 @@ def test_what_it_cannot_follow_gets_one_line(made: Path, what: str, words: str) 
     assert len(done.stderr.splitlines()) == 1 and words in done.stderr
 
 
+def test_a_reader_that_stops_reading_is_no_error(made: Path) -> None:
+    command = "set -o pipefail; python -m stages.lineage samples/digits/gan/grid.png | true"
+    assert run(made, "bash", "-c", command).stderr == ""
+
+
 def test_a_run_says_what_it_made(made: Path) -> None:
     of_gan = runs(store(made))["digits-gan"]
     lines = said(made, of_gan.info.run_id)
@@ -249,10 +254,13 @@ def test_rebuild_fills_an_empty_store_from_the_files(made: Path, tmp_path: Path)
         artifact.path for artifact in client.list_artifacts(there.info.run_id)
     }
     assert client.get_model_version_by_alias("ganvas-digits", "best")
+    edit(made, matrix={"datasets": ["digits", "mnist"], "models": ["gan", "dcgan"]})
     again = run(made, *LINEAGE, "--rebuild", MLFLOW_TRACKING_URI=empty)
     assert again.stdout.splitlines() == [
         "digits-gan: the store has its run",
         "digits-dcgan: the store has its run",
+        "mnist-gan: not in dvc.lock; `dvc repro` makes it",
+        "mnist-dcgan: not in dvc.lock; `dvc repro` makes it",
     ]
 
 
