@@ -85,6 +85,7 @@ class Tracker:
         self._root, self._experiment, self._name = root, experiment, name
         self._run_id, self._generator, self._tags = run_id, generator, dict(tags or {})
         self._jobs: queue.SimpleQueue[Job | list[Point] | None] = queue.SimpleQueue()
+        self._ended: int | None = None  # when training did: the run's duration stays training's
         self._system = system
         self._patience = PATIENCE if patience is None else patience
         self.enabled = enabled
@@ -100,7 +101,7 @@ class Tracker:
         # A later stage that fails says nothing about the training that the run is of.
         good = kind is None or self._generator is not None
         status = "FINISHED" if good else "KILLED" if kind is SystemExit else "FAILED"
-        self.also(lambda client, run: client.set_terminated(run, status))
+        self.also(lambda client, run: client.set_terminated(run, status, self._ended))
         self._jobs.put(None)
         if self._thread.is_alive():
             self._thread.join(self._patience)
@@ -236,7 +237,8 @@ class Tracker:
             except BaseException:
                 # Not RUNNING for good; where the store is gone, this fails too.
                 with suppress(Exception):
-                    client.set_terminated(run, "FINISHED" if self._generator else "FAILED")
+                    status = "FINISHED" if self._generator else "FAILED"
+                    client.set_terminated(run, status, self._ended)
                 raise
             finally:
                 stop_watching()
@@ -292,6 +294,7 @@ class Tracker:
                 order_by=["attributes.start_time DESC"],
             )
             if runs:
+                self._ended = runs[0].info.end_time
                 return str(runs[0].info.run_id)
             self._tags[GENERATOR_TAG] = self._generator
         tags = {COLOUR_TAG: _free_colour(client, experiment), **self._tags}

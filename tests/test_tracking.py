@@ -15,6 +15,7 @@ from PIL import Image
 
 from ganvas import tracking
 from ganvas.errors import GanvasError
+from ganvas.events import Events
 from ganvas.tracking import Tracker
 
 ROOT = Path(__file__).parents[1]
@@ -54,9 +55,15 @@ def test_the_next_stage_finds_the_run_by_the_generator(tmp_path: Path) -> None:
     with Tracker(tmp_path, "digits", "a") as tracker:
         tracker.keep_run_id(tmp_path / "trained")
         tracker.tags({tracking.GENERATOR_TAG: "abc.dir"})
+    [trained] = tracking.runs(tmp_path, "digits")
     with Tracker(tmp_path, "digits", "a", generator="abc.dir") as tracker:
         tracker.keep_run_id(tmp_path / "evaluated")
         tracker.metrics({"fid": 1.0})
+    [evaluated] = tracking.runs(tmp_path, "digits")
+    assert evaluated.data.metrics == {"fid": 1.0}
+    # What mlflow ui calls its duration is the training's.
+    assert evaluated.info.end_time == trained.info.end_time
+    assert evaluated.info.status == "FINISHED"
     with Tracker(tmp_path, "digits", "a", generator="other.dir") as tracker:
         tracker.keep_run_id(tmp_path / "other")
     ids = {name: (tmp_path / name).read_text() for name in ("trained", "evaluated", "other")}
@@ -210,6 +217,21 @@ def test_no_answer_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         tracking.runs(tmp_path, "digits")
 
 
+def test_the_origin_of_what_dvc_restored_is_the_run_that_made_it(tmp_path: Path) -> None:
+    for generator in ("a", "b"):
+        commit = {"mlflow.source.git.commit": f"commit of {generator}"}
+        with Tracker(tmp_path, "digits", "digits-gan", tags=commit) as tracker:
+            tracker.tags({tracking.GENERATOR_TAG: generator, "dvc.train": "key"})
+    origins = {}
+    for generator in ("a", "b", "c"):
+        with Tracker(tmp_path, "digits", "digits-gan", generator=generator) as tracker:
+            origins[generator] = tracker.origin()
+    assert origins["a"] and origins["b"] and origins["a"].run != origins["b"].run
+    assert (origins["a"].commit, origins["a"].newest) == ("commit of a", False)
+    assert (origins["b"].commit, origins["b"].newest) == ("commit of b", True)
+    assert origins["c"] is None  # its training was not tracked
+
+
 def test_an_experiment_that_another_machine_makes_first_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,3 +258,15 @@ def test_an_empty_address_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_looking_at_a_store_that_is_not_there_makes_none(tmp_path: Path) -> None:
     assert tracking.runs(tmp_path, "digits") == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_tensorboard_one_line_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with caplog.at_level(logging.WARNING), Events(tmp_path / "runs") as events:
+        events.curves([(1, {"loss": 1.0})])
+        events.picture("progress", tmp_path / "absent.png", 1)
+    [said] = [record.getMessage() for record in caplog.records]
+    assert "pip install tensorboard" in said
+    assert not (tmp_path / "runs").exists()
