@@ -92,7 +92,7 @@ def results(request: pytest.FixtureRequest) -> Path:
     if request.param == "tiny":
         tiny: Path = request.getfixturevalue("clone")
         return tiny
-    if not (ROOT / "dvc.lock").exists():
+    if not (ROOT / "docs/results.json").exists():  # a dvc.lock alone may be this clone's own work
         pytest.skip("NOT TESTED: no results are committed yet")
     return ROOT
 
