@@ -18,7 +18,8 @@ STYLE = {
     "axes.axisbelow": True,
     "grid.color": "#e4e6ea",
     "font.size": 9,
-    "legend.frameon": False,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 1,  # a marked epoch's line does not cross the words
 }
 
 
@@ -47,6 +48,7 @@ def losses(
             label = f"{words}: epoch {epoch}"
             axes.axvline(epoch * per_epoch, color="black", linewidth=1, linestyle=line, label=label)
         axes.set(title=title, xlabel="iteration", ylabel="loss", ylim=(0, None))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.legend()
 
     return _png(draw)
