@@ -109,6 +109,7 @@ def test_metrics_params_and_plots_answer(made: Path) -> None:
     run(made, "dvc", "plots", "show")
     page = (made / "dvc_plots/index.html").read_text()
     assert "generator_loss" in page and "fid" in page
+    run(made, "git", "check-ignore", "dvc_plots")  # `make publish` refuses a tree with news in it
 
 
 def test_an_experiment_changes_a_parameter_and_compares(made: Path) -> None:
