@@ -1,7 +1,6 @@
 """Our training step against the plain idioms of the tutorials (plain.py), taking turns.
 
-Claims (medians on 2 CPU cores): float32 at least 2.0 times as fast for gan and 1.5 for dcgan,
-bfloat16 at least 3 and 2; on one H200 at least 10 for both.
+Prints the medians and the ratios, smallest to largest; README has those of 2 CPU cores.
 
     python -m benchmarks.training [--iterations 60] [--rounds 5] [--device auto]
 """

@@ -19,7 +19,6 @@ STYLE = {
     "grid.color": "#e4e6ea",
     "font.size": 9,
     "legend.edgecolor": "none",
-    "legend.framealpha": 1,  # a marked epoch's line does not cross the words
 }
 
 
@@ -28,7 +27,8 @@ def losses(
 ) -> bytes:
     """Both losses by iteration, with the epochs that selection.json names marked.
 
-    `history` are the columns of history.csv.
+    `history` are the columns of history.csv. Only an epoch that ends in a checkpoint can be marked:
+    the curve may have been lower elsewhere.
     """
     steps = history["iteration"]
     per_epoch = steps[-1] / history["epoch"][-1]
@@ -41,15 +41,15 @@ def losses(
                 axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
             axes.plot(steps, running_mean(values, window), color=colour, label=f"{name} loss")
         for key, words, line in (
-            ("lowest_generator_loss_epoch", "lowest generator loss", ":"),
-            ("best_epoch", "best FID", "--"),
+            ("lowest_generator_loss_epoch", "checkpoint of the lowest\ngenerator loss", ":"),
+            ("best_epoch", "checkpoint of the best FID", "--"),
         ):
             epoch = selection[key]
             label = f"{words}: epoch {epoch}"
             axes.axvline(epoch * per_epoch, color="black", linewidth=1, linestyle=line, label=label)
         axes.set(title=title, xlabel="iteration", ylabel="loss", ylim=(0, None))
         axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.legend()
+        _legend(axes)
 
     return _png(draw)
 
@@ -78,9 +78,14 @@ def classes(title: str, generated: Sequence[float], real: Sequence[float]) -> by
             axes.bar(places, [100 * share for share in shares], 0.4, color=colour, label=label)
         axes.set(title=title, xlabel="class", ylabel="% of the images", xticks=range(len(real)))
         axes.grid(visible=False, axis="x")
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        _legend(axes)
 
     return _png(draw)
+
+
+def _legend(axes: Axes) -> None:
+    """Beside the chart, where it hides nothing."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def _png(draw: Any) -> bytes:

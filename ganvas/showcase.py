@@ -19,6 +19,7 @@ TITLES = {"digits": "Digits", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"
 ARROWS = {"lower": " ↓", "higher": " ↑", "zero": " → 0", "": ""}
 
 ITERATIONS = (1_000, 10_000, 20_000, 30_000, 40_000, 50_000)  # of the tutorials' tables
+EARLY = (100, 300, 1_000)  # for a data set whose trainings end before 10,000
 COLUMNS, ROWS = 10, 5  # samples shown of a model
 GAP, CAPTION, FONT = 8, 24, 16  # pixels
 
@@ -29,13 +30,13 @@ WORDS = {
         "seeds": "FID over seeds, mean ± standard deviation",
         "about": "Made by `dvc repro` at commit `{commit}` on {date}, trained on {hardware}, "
         "scored on {images} generated images. The floor is the same measure between real training "
-        "and real test images. ↓ lower is better, ↑ higher, → 0 nearest to 0, the best in bold. "
+        "and real test images. ↓ lower is better, ↑ higher, the best in bold; → 0 nearest to 0. "
         "± is the deviation over resampled images (FID), subsets (KID) or splits (Inception "
         "Score); seeds are in brackets.",
         "samples": "{title}: the first samples of {models}, from left to right",
-        "progress": "{title}: what {models} draw as training goes on",
-        "losses": "{title}, {model}: both losses, with the epochs of the lowest generator loss and "
-        "of the best FID",
+        "progress": "{title}: what {models} draw, with the iteration (it) of each picture",
+        "losses": "{title}, {model}: both losses, with the epochs of the checkpoints of the lowest "
+        "generator loss and of the best FID",
         "and": " and ",
     },
     "vi": {
@@ -44,14 +45,14 @@ WORDS = {
         "seeds": "FID qua các seed, trung bình ± độ lệch chuẩn",
         "about": "Kết quả của `dvc repro` tại commit `{commit}` ngày {date}, huấn luyện trên "
         "{hardware}, chấm điểm trên {images} ảnh sinh. Mức sàn là cùng độ đo đó giữa ảnh "
-        "huấn luyện thật và ảnh kiểm tra thật. ↓ càng thấp càng tốt, ↑ càng cao càng tốt, → 0 "
-        "càng gần 0 càng tốt, giá trị tốt nhất in đậm. ± là độ lệch khi lấy mẫu lại ảnh "
+        "huấn luyện thật và ảnh kiểm tra thật. ↓ càng thấp càng tốt, ↑ càng cao càng tốt, giá trị "
+        "tốt nhất in đậm; → 0 càng gần 0 càng tốt. ± là độ lệch khi lấy mẫu lại ảnh "
         "(FID), giữa các tập con (KID) hoặc giữa các phần (Inception Score); các seed nằm "
         "trong ngoặc.",
         "samples": "{title}: những mẫu đầu tiên của {models}, từ trái sang phải",
-        "progress": "{title}: ảnh do {models} sinh ra trong quá trình huấn luyện",
-        "losses": "{title}, {model}: hai hàm mất mát, đánh dấu epoch có loss của mạng sinh thấp "
-        "nhất và epoch có FID tốt nhất",
+        "progress": "{title}: ảnh do {models} sinh ra, kèm số vòng lặp (it) của từng ảnh",
+        "losses": "{title}, {model}: hai hàm mất mát, đánh dấu epoch của checkpoint có loss của "
+        "mạng sinh thấp nhất và của checkpoint có FID tốt nhất",
         "and": " và ",
     },
 }
@@ -175,24 +176,25 @@ def samples(images: Mapping[str, np.ndarray]) -> Image.Image:
 
 
 def progress(models: Mapping[str, Path]) -> Image.Image:
-    """What each model draws at `ITERATIONS` and at its last one: a row per model.
+    """What each model draws at `ITERATIONS`, or `EARLY`, and at its last one: a row per model.
 
     `models` are the folders of its progress pictures.
     """
     drawn = {model: report.drawn(folder) for model, folder in models.items()}
     longest = max(max(found) for found in drawn.values())
-    columns = [iteration for iteration in ITERATIONS if iteration < longest]
+    asked = ITERATIONS if longest >= ITERATIONS[1] else EARLY
+    columns = [iteration for iteration in asked if iteration < longest]
     rows = []
     for model, found in drawn.items():
         last = max(found)
         row: list[tuple[str, Image.Image | str]] = []
         for iteration in columns:
             if iteration in found:
-                row.append((f"{model}, {iteration:,}", _half(found[iteration])))
+                row.append((f"{model}, {iteration:,} it", _half(found[iteration])))
             else:
                 ended = f"ended at {last:,}" if iteration > last else "no picture"
-                row.append((f"{model}, {iteration:,}", ended))
-        rows.append([*row, (f"{model}, {last:,}", _half(found[last]))])
+                row.append((f"{model}, {iteration:,} it", ended))
+        rows.append([*row, (f"{model}, {last:,} it", _half(found[last]))])
     return _sheet(rows)
 
 

@@ -514,6 +514,23 @@ def test_progress_shows_each_models_pictures_and_where_it_ended(tmp_path: Path) 
         assert words[:, column * across : column * across + side].min() < 128
 
 
+def test_progress_of_a_short_training_starts_early(tmp_path: Path) -> None:
+    drawn = {"gan": (100, 300, 1_000, 3_000, 4_000), "dcgan": (100, 300, 816)}
+    for model, iterations in drawn.items():
+        for iteration in iterations:
+            images = np.full((25, 28, 28), iteration % 251, np.uint8)
+            path = tmp_path / model / f"iteration-{iteration:07}.png"
+            pictures.save_png(path, pictures.grid(images, 5, scale=2))
+    sheet = showcase.progress({model: tmp_path / model for model in drawn})
+    across = down = 5 * 30 + 2 + showcase.GAP
+    down += showcase.CAPTION
+    shown = [
+        [sheet.getpixel((x * across + 10, y * down + showcase.CAPTION + 10)) for x in range(4)]
+        for y in range(2)
+    ]
+    assert shown == [[100, 49, 247, 235], [100, 49, 255, 63]]
+
+
 def test_samples_are_the_first_ones_side_by_side() -> None:
     images = {m: np.full((60, 28, 28), shade, np.uint8) for m, shade in (("a", 9), ("b", 200))}
     images["a"][50:] = 77
