@@ -42,7 +42,7 @@ def losses(
             axes.plot(steps, running_mean(values, window), color=colour, label=f"{name} loss")
         for key, words, line in (
             ("lowest_generator_loss_epoch", "checkpoint of the lowest\ngenerator loss", ":"),
-            ("best_epoch", "checkpoint of the best FID", "--"),
+            ("best_epoch", "checkpoint of the best\nFID", "--"),
         ):
             epoch = selection[key]
             label = f"{words}: epoch {epoch}"
