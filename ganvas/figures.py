@@ -48,6 +48,7 @@ def losses(
             label = f"{words}: epoch {epoch}"
             axes.axvline(epoch * per_epoch, color="black", linewidth=1, linestyle=line, label=label)
         axes.set(title=title, xlabel="iteration", ylabel="loss", ylim=(0, None))
+        axes.locator_params(axis="x", nbins=5)  # more numbers of six figures would touch
         axes.xaxis.set_major_formatter("{x:,.0f}")
         _legend(axes)
 
