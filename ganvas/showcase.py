@@ -188,13 +188,14 @@ def progress(models: Mapping[str, Path]) -> Image.Image:
     for model, found in drawn.items():
         last = max(found)
         row: list[tuple[str, Image.Image | str]] = []
-        for iteration in columns:
+        for iteration in [*columns, last]:
+            cell: Image.Image | str = "no picture"
             if iteration in found:
-                row.append((f"{model}, {iteration:,} it", _half(found[iteration])))
-            else:
-                ended = f"ended at {last:,}" if iteration > last else "no picture"
-                row.append((f"{model}, {iteration:,} it", ended))
-        rows.append([*row, (f"{model}, {last:,} it", _half(found[last]))])
+                cell = _half(found[iteration])
+            elif iteration > last:
+                cell = f"ended at {last:,}"
+            row.append((f"{model}, {iteration:,} it", cell))
+        rows.append(row)
     return _sheet(rows)
 
 

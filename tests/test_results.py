@@ -9,14 +9,11 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 from repositories import commit, edit, run
 from ruamel.yaml import YAML
 
-from ganvas import config, pictures, report, showcase
-from ganvas.errors import GanvasError
+from ganvas import config, report
 from stages import freshness, publish
 
 ROOT = Path(__file__).parents[1]
@@ -479,73 +476,3 @@ def test_both_pages_have_the_same_pictures_and_name_each_other() -> None:
     assert all((ROOT / picture).is_file() for picture in shown[0])
     assert "](README.vi.md)" in readme("README.md").partition("##")[0]
     assert "](README.md)" in readme("README.vi.md").partition("##")[0]
-
-
-def test_the_words_of_both_languages_are_the_same_ones() -> None:
-    assert showcase.WORDS["en"].keys() == showcase.WORDS["vi"].keys()
-    for key, words in showcase.WORDS["en"].items():
-        fields = [set(re.findall(r"{\w+}", text[key])) for text in showcase.WORDS.values()]
-        assert fields[0] == fields[1], words
-    assert showcase.TITLES_OF_MEASURES["vi"].keys() == report.MEASURES.keys()
-
-
-# Pictures.
-
-
-def test_progress_shows_each_models_pictures_and_where_it_ended(tmp_path: Path) -> None:
-    drawn = {"gan": (1_000, 10_000, 20_000, 25_000), "dcgan": (1_000, 12_000)}
-    for shade, (model, iterations) in enumerate(drawn.items(), start=1):
-        for count, iteration in enumerate(iterations, start=1):
-            images = np.full((25, 28, 28), 50 * shade + 10 * count, np.uint8)
-            path = tmp_path / model / f"iteration-{iteration:07}.png"
-            pictures.save_png(path, pictures.grid(images, 5, scale=2))
-    sheet = showcase.progress({model: tmp_path / model for model in drawn})
-    side = 5 * 30 + 2
-    across, down = side + showcase.GAP, side + showcase.CAPTION + showcase.GAP
-    assert sheet.size == (4 * across - showcase.GAP, 2 * down - showcase.GAP)
-    middle = [
-        [sheet.getpixel((x * across + 10, y * down + showcase.CAPTION + 10)) for x in range(4)]
-        for y in range(2)
-    ]
-    # dcgan has no picture of 10,000, and ended before 20,000.
-    assert middle == [[60, 70, 80, 90], [110, 255, 255, 120]]
-    words = np.asarray(sheet)[down + showcase.CAPTION :, across : across + 3 * across]
-    for column in (0, 1):  # says so in their place
-        assert words[:, column * across : column * across + side].min() < 128
-
-
-def test_progress_of_a_short_training_starts_early(tmp_path: Path) -> None:
-    drawn = {"gan": (100, 300, 1_000, 3_000, 4_000), "dcgan": (100, 300, 816)}
-    for model, iterations in drawn.items():
-        for iteration in iterations:
-            images = np.full((25, 28, 28), iteration % 251, np.uint8)
-            path = tmp_path / model / f"iteration-{iteration:07}.png"
-            pictures.save_png(path, pictures.grid(images, 5, scale=2))
-    sheet = showcase.progress({model: tmp_path / model for model in drawn})
-    across = down = 5 * 30 + 2 + showcase.GAP
-    down += showcase.CAPTION
-    shown = [
-        [sheet.getpixel((x * across + 10, y * down + showcase.CAPTION + 10)) for x in range(4)]
-        for y in range(2)
-    ]
-    assert shown == [[100, 49, 247, 235], [100, 49, 255, 63]]
-
-
-def test_samples_are_the_first_ones_side_by_side() -> None:
-    images = {m: np.full((60, 28, 28), shade, np.uint8) for m, shade in (("a", 9), ("b", 200))}
-    images["a"][50:] = 77
-    sheet = np.asarray(showcase.samples(images))
-    assert sheet[40, 40] == 9 and sheet[40, -40] == 200
-    assert 77 not in sheet[showcase.CAPTION :]
-    assert isinstance(showcase.samples(images), Image.Image)
-
-
-@pytest.mark.parametrize("text", ["", "<!-- results -->", "<!-- /results --> <!-- results -->"])
-def test_a_page_without_marks_is_refused(text: str) -> None:
-    with pytest.raises(GanvasError, match=r"page\.md: needs a line <!-- results -->"):
-        showcase.replaced(text, "block", "page.md")
-
-
-def test_what_stands_outside_the_marks_stays() -> None:
-    text = "before\n<!-- results -->\nold\n<!-- /results -->\nafter\n"
-    assert showcase.replaced(text, "new", "page.md") == text.replace("old", "new")
