@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from ganvas import registry
-from ganvas.report import DIRECTIONS, MEASURES, percent
+from ganvas.scoreboard import DIRECTIONS, MEASURES, percent
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
 

@@ -12,13 +12,14 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from ganvas import scoreboard
 from ganvas.errors import GanvasError
 from ganvas.tracking import Origin
 
@@ -36,100 +37,6 @@ FASHION = (
     *("T-shirt/top", "trouser", "pullover", "dress", "coat"),
     *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
 )
-
-
-class Measure(NamedTuple):
-    """How a score is shown. `better`: lower, higher or zero; `kind`: number, share or count."""
-
-    title: str
-    better: str
-    kind: str
-    meaning: str
-
-
-MEASURES = {
-    "fid": Measure(
-        "Fréchet distance (FID)",
-        "lower",
-        "number",
-        "How far generated and real test images lie apart in feature space, each set seen as one "
-        "Gaussian. It grows with poor images and with missing variety; 0 is a perfect match.",
-    ),
-    "fid_infinity": Measure(
-        "FID of unlimited images",
-        "lower",
-        "number",
-        "The same distance as it would be with infinitely many generated images: free of the part "
-        "that their limited number adds. May fall slightly below 0.",
-    ),
-    "kid": Measure(
-        "Kernel distance (KID)",
-        "lower",
-        "number",
-        "Squared distance of the two sets of features under a polynomial kernel. Fair to small "
-        "sets; slightly negative at times when both are alike.",
-    ),
-    "inception_score": Measure(
-        "Inception Score",
-        "higher",
-        "number",
-        "Is each image recognisable, and are all together diverse? From 1 to the number of "
-        "classes. Compares with no real image.",
-    ),
-    "precision": Measure(
-        "Precision",
-        "higher",
-        "share",
-        "Share of generated images that lie among the real ones: are they realistic?",
-    ),
-    "recall": Measure(
-        "Recall",
-        "higher",
-        "share",
-        "Share of real images that lie among the generated ones: is the variety there?",
-    ),
-    "density": Measure(
-        "Density",
-        "higher",
-        "number",
-        "Realism, less swayed by outliers than precision: how many real neighbourhoods hold a "
-        "generated image. About 1 for real images, and may exceed it.",
-    ),
-    "coverage": Measure(
-        "Coverage",
-        "higher",
-        "share",
-        "Variety, less swayed by outliers than recall: share of real images with a generated image "
-        "in their neighbourhood.",
-    ),
-    "modes_covered": Measure(
-        "Classes made",
-        "higher",
-        "count",
-        "Classes that the classifier saw at least once among the generated images.",
-    ),
-    "modes_kl": Measure(
-        "Class imbalance",
-        "lower",
-        "number",
-        "How far the shares of the classes differ from the real ones (KL divergence in nats); 0 "
-        "when they are equal.",
-    ),
-    "memorisation": Measure(
-        "Memorisation",
-        "zero",
-        "number",
-        "How much closer to the training images generated images lie than unseen real ones do: 0 "
-        "equally far, 1 copies. Negative is further away, as poor images are.",
-    ),
-}
-DIRECTIONS = {"lower": "lower is better", "higher": "higher is better", "zero": "0 is best", "": ""}
-EXTRACTORS = {
-    "classifier": "Features of the classifier that was trained on this data set",
-    "inception": "Features of InceptionV3: comparable with published scores, though that network "
-    "was made for colour photographs",
-    "pixels": "Pixels, without any network",
-}
 
 
 class Folders(NamedTuple):
@@ -161,7 +68,7 @@ def page(dataset: str, results: Path, models: Mapping[str, Folders], lineage: Li
     )
     # A number that is not finite would not be JSON.
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    environment.filters |= {"number": number, "percent": percent}
+    environment.filters |= {"number": scoreboard.number, "percent": scoreboard.percent}
     try:
         template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
         return template.render(_content(dataset, results, models, lineage))
@@ -173,17 +80,6 @@ def page(dataset: str, results: Path, models: Mapping[str, Folders], lineage: Li
             f"{error.filename}: cannot be read ({error.strerror}); delete it and make it again "
             f"with `dvc repro report@{dataset}`"
         ) from None
-
-
-def number(value: float | None) -> str:
-    """About four digits: 531.4, 75.46, 0.0698; a dash for what is not there."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    return f"{value:,.{_decimals(value)}f}".replace("-", "−")
-
-
-def percent(share: float | None) -> str:
-    return "–" if share is None or not math.isfinite(share) else f"{100 * share:.1f} %"
 
 
 def running_mean(values: Sequence[float] | NDArray[np.float64], window: int) -> NDArray[np.float64]:
@@ -241,7 +137,7 @@ def _content(
     histories = {model: _history(at.model / "history.csv") for model, at in models.items()}
     histograms = _histograms(floor, metrics)
     differing, agreeing = _parameters(configs)
-    sections = score_tables(floor, metrics)
+    sections = scoreboard.tables(floor, metrics)
     progress = {model: drawn(at.model / "progress") for model, at in models.items()}
     positions = steps(progress)
     loss_charts, selection_charts = _loss_charts(histories), _selection_charts(selections)
@@ -337,61 +233,6 @@ def drawn(folder: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def score_tables(floor: dict[str, Any], metrics: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each extractor its scores: rows of the floor and each model's value."""
-    names = [
-        name for scores in metrics.values() for name in scores if isinstance(scores[name], dict)
-    ]
-    order = {key: index for index, key in enumerate(MEASURES)}
-    sections = []
-    for name in dict.fromkeys(names):
-        columns = {model: scores.get(name, {}) for model, scores in metrics.items()}
-        real = floor.get(name, {})
-        keys = dict.fromkeys(key for scores in columns.values() for key in scores)
-        rows = [
-            _row(key, real, columns)
-            for key in sorted(keys, key=lambda key: order.get(key, len(order)))
-            if not key.endswith("_std") and any(_is_number(c.get(key)) for c in columns.values())
-        ]
-        sections.append({"name": name, "about": EXTRACTORS.get(name, name), "rows": rows})
-    return sections
-
-
-def _row(key: str, floor: dict[str, Any], columns: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    measure = MEASURES.get(key, Measure(key, "", "number", ""))
-    values = {model: scores.get(key) for model, scores in columns.items()}
-    known = [value for value in values.values() if _is_number(value)]
-    best = {"lower": min, "higher": max}.get(measure.better)
-    winner = best(known) if best and len(set(known)) > 1 else None
-    return {
-        "key": key,
-        "title": measure.title,
-        "direction": DIRECTIONS[measure.better],
-        "meaning": measure.meaning,
-        "floor": _cell(measure.kind, floor, key),
-        "cells": {
-            model: {
-                **_cell(measure.kind, scores, key),
-                "best": winner is not None and winner == values[model],
-            }
-            for model, scores in columns.items()
-        },
-    }
-
-
-def _cell(kind: str, scores: dict[str, Any], key: str) -> dict[str, Any]:
-    value, deviation = scores.get(key), scores.get(f"{key}_std")
-    if not _is_number(value):
-        return {"value": None, "text": "–", "deviation": ""}
-    if kind == "share":
-        return {"value": value, "text": percent(value), "deviation": ""}
-    if kind == "count":
-        return {"value": value, "text": f"{value:.0f}", "deviation": ""}
-    # The deviation shows as many decimals as its value.
-    spread = f"{deviation:,.{_decimals(value)}f}" if _is_number(deviation) else ""
-    return {"value": value, "text": number(value), "deviation": spread}
-
-
 def _context(models: Iterable[Folders]) -> dict[str, dict[str, str]]:
     """For each extractor what its scores were computed from, the same for every model."""
     found = {}
@@ -409,7 +250,9 @@ def _headline(sections: list[dict[str, Any]], models: list[str]) -> dict[str, An
     for section in sections:
         for row in section["rows"]:
             cells = {model: row["cells"][model] for model in models}
-            if row["key"] == "fid" and all(_is_number(c["value"]) for c in cells.values()):
+            if row["key"] == "fid" and all(
+                scoreboard.is_number(c["value"]) for c in cells.values()
+            ):
                 ranked = sorted(models, key=lambda model: cells[model]["value"])
                 scores = [(model, cells[model]["text"]) for model in ranked]
                 return {
@@ -569,15 +412,6 @@ def _histogram_chart(
             for model, shares in histograms.items()
         ],
     }
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-def _decimals(value: float) -> int:
-    digits = 3 - math.floor(math.log10(abs(value))) if value else 2
-    return min(max(digits, 0), 4)
 
 
 def _short(values: Iterable[float]) -> list[float | None]:

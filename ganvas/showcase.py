@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ganvas import pictures, report
+from ganvas import pictures, report, scoreboard
 from ganvas.errors import GanvasError
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
@@ -57,7 +57,7 @@ WORDS = {
     },
 }
 TITLES_OF_MEASURES = {
-    "en": {key: measure.title for key, measure in report.MEASURES.items()},
+    "en": {key: measure.title for key, measure in scoreboard.MEASURES.items()},
     "vi": {
         "fid": "Khoảng cách Fréchet (FID)",
         "fid_infinity": "FID khi có vô hạn ảnh",
@@ -129,9 +129,9 @@ def _table(
 ) -> str:
     words, titles = WORDS[language], TITLES_OF_MEASURES[language]
     rows = [words["head"].split(" | ") + list(metrics), ["---"] * 2 + ["---:"] * (1 + len(metrics))]
-    for section in report.score_tables(floor, metrics):
+    for section in scoreboard.tables(floor, metrics):
         for row in section["rows"]:
-            measure = report.MEASURES.get(row["key"])
+            measure = scoreboard.MEASURES.get(row["key"])
             title = titles.get(row["key"], row["key"]) + ARROWS[measure.better if measure else ""]
             cells = [_cell(row["cells"][model]) for model in metrics]
             if len({cell.strip("*") for cell in cells}) == 1:  # alike as far as they are shown
@@ -155,7 +155,7 @@ def _cell(cell: Mapping[str, Any]) -> str:
 def _over_seeds(fids: Mapping[str, float]) -> str:
     if len(fids) < 2:
         return "–"
-    centre, spread = report.number(mean(fids.values())), stdev(fids.values())
+    centre, spread = scoreboard.number(mean(fids.values())), stdev(fids.values())
     decimals = len(centre.partition(".")[2])
     return f"{centre} ± {spread:,.{decimals}f} ({', '.join(fids)})"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ganvas import card, config, evaluation, files, registry, report
+from ganvas import card, config, evaluation, files, registry, scoreboard
 from ganvas.sources import SOURCES
 
 SHA = "5" * 64
@@ -33,7 +33,7 @@ def trained(root: Path) -> dict[str, Any]:
 
 def scores(folder: Path, *extractors: str) -> list[dict[str, str]]:
     """Rows of a scores.csv that stage evaluate would write, with every measure there is."""
-    names = [name for name in report.MEASURES if name != "memorisation"]
+    names = [name for name in scoreboard.MEASURES if name != "memorisation"]
     names += ["fid_std", "kid_std", "inception_score_std"]
     found = dict.fromkeys(names, 1.5)
     table = {

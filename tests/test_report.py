@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganvas import report
+from ganvas import report, scoreboard
 from ganvas.errors import GanvasError
 from ganvas.tracking import Origin
 
@@ -182,7 +182,7 @@ def test_every_measure_of_the_pipeline_is_explained() -> None:
     of = Features(features=features, probabilities=probabilities)
     measures = [measure for measure in metrics.MEASURES.values() if measure.of != "pixels"]
     names = {name for measure in measures for name in measure.compare(of, of, 0)} | {"memorisation"}
-    assert {name.removesuffix("_std") for name in names} <= report.MEASURES.keys()
+    assert {name.removesuffix("_std") for name in names} <= scoreboard.MEASURES.keys()
 
 
 def test_what_is_optional_appears_only_where_it_is_made(tmp_path: Path) -> None:
@@ -413,7 +413,7 @@ def test_running_mean() -> None:
     ],
 )
 def test_numbers_have_about_four_digits(value: float | None, text: str) -> None:
-    assert report.number(value) == text
+    assert scoreboard.number(value) == text
 
 
 # In a browser

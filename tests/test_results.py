@@ -13,7 +13,7 @@ import pytest
 from repositories import commit, edit, run
 from ruamel.yaml import YAML
 
-from ganvas import config, report
+from ganvas import config, scoreboard
 from stages import freshness, publish
 
 ROOT = Path(__file__).parents[1]
@@ -316,9 +316,9 @@ def test_it_shows_the_scores_of_results(folder: Path) -> None:
     shown = [float(cell.split(" ± ")[0].replace(",", "")) for cell in cells]
     assert shown == pytest.approx([of["fid"] for of in (floor, *of_models)], rel=5e-3)
     better = min(of_models, key=lambda of: float(of["fid"]))
-    assert row.count("**") == 2 and f"**{report.number(better['fid'])}" in row
+    assert row.count("**") == 2 and f"**{scoreboard.number(better['fid'])}" in row
     titles = {
-        m.title for key, m in report.MEASURES.items() if key in floor or key == "memorisation"
+        m.title for key, m in scoreboard.MEASURES.items() if key in floor or key == "memorisation"
     }
     assert titles <= set(re.findall(r"^\| (.+?)(?: ↓| ↑| → 0) \|", page, re.MULTILINE))
     assert facts(folder)["commit"][:12] in page

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganvas import pictures, report, showcase
+from ganvas import pictures, scoreboard, showcase
 from ganvas.errors import GanvasError
 
 
@@ -17,7 +17,7 @@ def test_the_words_of_both_languages_are_the_same_ones() -> None:
     for key, words in showcase.WORDS["en"].items():
         fields = [set(re.findall(r"{\w+}", text[key])) for text in showcase.WORDS.values()]
         assert fields[0] == fields[1], words
-    assert showcase.TITLES_OF_MEASURES["vi"].keys() == report.MEASURES.keys()
+    assert showcase.TITLES_OF_MEASURES["vi"].keys() == scoreboard.MEASURES.keys()
 
 
 def progress(folder: Path, shades: Mapping[str, Mapping[int, int]]) -> Image.Image:
