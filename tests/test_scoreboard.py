@@ -1,0 +1,75 @@
+"""The tables of scores and how their numbers are shown."""
+
+from typing import Any
+
+import pytest
+
+from ganvas import scoreboard
+
+NAN = float("nan")
+
+
+def rows(floor: dict[str, Any], **metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Of one extractor's table, by measure."""
+    models = {model: {"classifier": scores} for model, scores in metrics.items()}
+    (section,) = scoreboard.tables({"classifier": floor}, models)
+    return {row["key"]: row for row in section["rows"]}
+
+
+def best(row: dict[str, Any]) -> list[str]:
+    return [model for model, cell in row["cells"].items() if cell["best"]]
+
+
+@pytest.mark.parametrize(
+    ("measure", "a", "b", "expected"),
+    [
+        ("fid", 1.0, 2.0, ["a"]),
+        ("recall", 0.1, 0.2, ["b"]),
+        ("fid", 1.0, 1.0, []),
+        ("memorisation", 0.0, 0.1, []),
+        ("unheard_of", 1.0, 2.0, []),
+        ("fid", NAN, 2.0, []),
+    ],
+)
+def test_the_best_is_marked_where_there_is_one(
+    measure: str, a: float, b: float, expected: list[str]
+) -> None:
+    assert best(rows({}, a={measure: a}, b={measure: b})[measure]) == expected
+
+
+def test_a_deviation_stands_in_its_measures_row_with_as_many_decimals() -> None:
+    table = rows({"fid": 2.5, "fid_std": 0.25}, a={"fid": 531.389, "fid_std": 4.321})
+    assert list(table) == ["fid"]
+    cell, floor = table["fid"]["cells"]["a"], table["fid"]["floor"]
+    assert (cell["text"], cell["deviation"]) == ("531.4", "4.3")
+    assert (floor["text"], floor["deviation"]) == ("2.500", "0.250")
+
+
+def test_what_is_missing_or_not_finite_is_a_dash_and_what_nobody_has_no_row() -> None:
+    table = rows({"kid": 1.0}, a={"fid": NAN, "recall": 0.5}, b={"fid": 2.0, "density": NAN})
+    assert list(table) == ["fid", "recall"]
+    assert table["fid"]["cells"]["a"]["text"] == table["recall"]["cells"]["b"]["text"] == "–"
+    assert table["recall"]["cells"]["a"]["text"] == "50.0 %"
+    assert table["fid"]["floor"] == {"value": None, "text": "–", "deviation": ""}
+
+
+def test_the_measures_stand_in_one_order_and_unknown_ones_last() -> None:
+    scores = dict.fromkeys(["unheard_of", *reversed(scoreboard.MEASURES)], 1.0)
+    assert list(rows({}, a=scores)) == [*scoreboard.MEASURES, "unheard_of"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (531.389, "531.4"),
+        (75.4597, "75.46"),
+        (0.06977, "0.0698"),
+        (-2.698, "−2.698"),
+        (12345.6, "12,346"),
+        (0, "0.00"),
+        (None, "–"),
+        (float("nan"), "–"),
+    ],
+)
+def test_numbers_have_about_four_digits(value: float | None, text: str) -> None:
+    assert scoreboard.number(value) == text
