@@ -26,24 +26,25 @@ $(BIN)/.ready-dev: $(BIN)/.ready
 
 quickstart: setup  ## the whole pipeline on the embedded digits, GAN and DCGAN: a few minutes
 	dvc repro --quiet report@digits
-	python -m stages.summary --dataset digits
+	ganvas summary --dataset digits
 
 repro: setup  ## everything in params.yaml: digits, MNIST, Fashion-MNIST
 	dvc repro
 
 freshness: setup  ## the commit that the results were made at, and what has changed since
-	python -m stages.freshness
+	ganvas freshness
 
 publish: setup  ## README's tables and pictures, from the results of a clean commit
-	python -m stages.publish
+	ganvas publish
 
 test: $(BIN)/.ready-dev  ## all tests
 	python -m pytest
 
-lint: $(BIN)/.ready-dev  ## formatting, lint, types
+lint: $(BIN)/.ready-dev  ## formatting, lint, types, which module may import which
 	ruff format --check .
 	ruff check .
 	mypy
+	lint-imports
 
 bench: $(BIN)/.ready-dev  ## speed against the plain idioms
 	python -m benchmarks.training

@@ -28,9 +28,9 @@ import torch
 from PIL import Image
 from pytorch_fid import fid_score
 
-from ganvas import inception, metrics
-from ganvas.classifier import Classifier
-from ganvas.features import Features, extract
+from ganvas.evaluation import inception, measures
+from ganvas.evaluation.classifier import Classifier
+from ganvas.evaluation.features import Features, extract
 
 IMAGES, BATCH = 96, 16
 
@@ -97,19 +97,19 @@ def frechet(trials: int) -> None:
     generator = np.random.default_rng(0)
     mixing = generator.normal(size=(2048, 2048)) / 2048**0.5
     sets = (np.maximum(generator.normal(size=(5000, 2048)) @ mixing, 0) for _ in range(2))
-    arguments = [array for features in sets for array in metrics.statistics(features)]
+    arguments = [array for features in sets for array in measures.statistics(features)]
 
     slow, fast = measure(
         trials,
         lambda: fid_score.calculate_frechet_distance(*arguments),
-        lambda: metrics.frechet_distance(*arguments),
+        lambda: measures.frechet_distance(*arguments),
     )
     print("Fréchet distance, 2,048 features")
     print(line("pytorch-fid", slow), line("ganvas", fast), ratio(slow, fast), sep="\n")
 
 
 def all_measures(trials: int) -> None:
-    """Claim 3: from images to scores, everything in `metrics.MEASURES`."""
+    """Claim 3: from images to scores, everything in `measures.MEASURES`."""
     generator = np.random.default_rng(0)
 
     def seen(count: int) -> Features:
@@ -123,12 +123,12 @@ def all_measures(trials: int) -> None:
     real, fake = seen(10_000), seen(10_000)
     train, generated = images(60_000), images(10_000)
     # The test images' distance is made once per data set; any number does for the time.
-    pixels = metrics.RealPixels(train, test_distance=1.0)
+    pixels = measures.RealPixels(train, test_distance=1.0)
     network = Classifier(28, 128).to(memory_format=torch.channels_last).eval()
     calls: dict[str, Callable[[], object]] = {
         "features": partial(extract, network, generated, torch.device("cpu"))
     }
-    for name, compares in metrics.MEASURES.items():
+    for name, compares in measures.MEASURES.items():
         sides = (pixels, generated) if compares.of == "pixels" else (real, fake)
         calls[name] = partial(compares.compare, *sides, 0)
     seconds = measure(trials, *calls.values())

@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ganvas import config, devices, networks, run
-from ganvas.tracking import Tracker
-from ganvas.training import Training
+from ganvas import config, devices, networks
+from ganvas.tracking.runs import Tracker
+from ganvas.training import run
+from ganvas.training.engine import Engine
 
 IMAGES = 60_000
 PLAIN = Path(__file__).with_name("plain.py")
@@ -83,15 +84,15 @@ def compare(model: str, device: torch.device, images: torch.Tensor, size: int, r
     """Print ms per iteration of each side, and the ratios of rounds that ran side by side."""
     recipe = config.load().models[model]
     ours = {
-        precision: Training(recipe, images, 0, device, precision, longest=size)
+        precision: Engine(recipe, {"images": images}, 0, device, precision, longest=size)
         for precision in ("float32", "bfloat16")
     }
     with plain(recipe, images, device) as theirs:
         sides: dict[str, Callable[[], float]] = {
             "plain": lambda: theirs(size),
             **{
-                name: partial(seconds, partial(training.advance, size), device)
-                for name, training in ours.items()
+                name: partial(seconds, partial(engine.advance, size), device)
+                for name, engine in ours.items()
             },
         }
         for work in sides.values():
@@ -125,22 +126,20 @@ def overhead(model: str, device: torch.device, images: torch.Tensor, rounds: int
         while not opened.exists():
             time.sleep(0.1)
         for turn in range(rounds):
-            bare, tracked = (Training(recipe, images, 0, device) for _ in range(2))
+            bare, tracked = (Engine(recipe, {"images": images}, 0, device) for _ in range(2))
             plan = run.Plan(1, 1, [500], 100, save_seconds=60)
             whole = run.Run(Path(folder) / f"run{turn}", tracked, plan)
-            for training in (bare, tracked):
-                training.advance(37)
+            for engine in (bare, tracked):
+                engine.advance(37)
             whole.measured = torch.zeros(37, 4)
 
-            def alone(bare: Training = bare) -> None:
+            def alone(bare: Engine = bare) -> None:
                 for _ in range(9):
                     bare.advance(100)
 
             def with_everything(whole: run.Run = whole) -> None:
                 for stop in whole.go_on():
-                    for row in stop.history:
-                        values = dict(zip(run.HISTORY[1:], row[1:], strict=True))
-                        tracker.metrics(values, stop.iteration)
+                    tracker.curves(whole.curves(stop.history))
                     if stop.picture:
                         tracker.picture("progress", stop.picture, stop.iteration)
 

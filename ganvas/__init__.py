@@ -1,7 +1,7 @@
 """GAN and DCGAN for small images: exact to repeat, fast to train, measured.
 
-The library is plain PyTorch and can be imported in a notebook; the stages in `stages/` join it
-to DVC and MLflow.
+The library is plain PyTorch and can be imported in a notebook; `ganvas/tracking/` joins it to
+MLflow, `ganvas/workflow/` and the stages in `stages/` to DVC.
 """
 
 from ganvas import process

@@ -8,12 +8,21 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from ganvas import parts
+from ganvas.data.sources import SOURCES
 from ganvas.errors import GanvasError
-from ganvas.sources import SOURCES
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
@@ -47,7 +56,9 @@ class Matrix(Section):
 class Recipe(Section):
     """How one generator/discriminator pair is built and trained."""
 
-    network: Literal["gan", "dcgan"]
+    network: str
+    objective: str
+    method: str
     latent_dim: Count
     epochs: Count
     batch_size: Annotated[int, Field(ge=2)]  # BatchNorm needs two images
@@ -57,6 +68,14 @@ class Recipe(Section):
     discriminator_steps: Count
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
     checkpoint_every: Count
+
+    @field_validator(*parts.FOLDERS)
+    @classmethod
+    def _known_part(cls, value: str, field: ValidationInfo) -> str:
+        names = parts.names(str(field.field_name))
+        if value not in names:
+            raise ValueError(f"{value!r} is not allowed; {_likely(value, names)}")
+        return value
 
 
 class Train(Section):
@@ -187,10 +206,6 @@ def _check_together(params: Params) -> None:
         left = SOURCES[dataset].train_images - params.datasets[dataset].validation_images
         for model in params.models:
             recipe = params.recipe(dataset, model)
-            if recipe.network == "dcgan" and params.image_size != 28:
-                raise GanvasError(
-                    f"image_size: {params.image_size}; {model} makes images of 28 pixels, set 28"
-                )
             _check_batch(recipe.batch_size, left, f"{dataset} with {model}")
         _check_batch(params.classifier_for(dataset).batch_size, left, f"{dataset}'s classifier")
     for index, dataset in enumerate(params.matrix.datasets):

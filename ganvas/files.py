@@ -43,6 +43,22 @@ def write_bytes(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def link(path: Path, target: Path) -> None:
+    """Make `path` a link to `target`, both below the current folder; it survives a move of that.
+
+    Raises `GanvasError` where links cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.symlink_to(os.path.relpath(target, path.parent))
+    except OSError as error:
+        raise GanvasError(
+            f"{path}: no link can be made ({error.strerror}); use a file system that has links (on "
+            "Windows: switch developer mode on)"
+        ) from None
+
+
 def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 

@@ -1,6 +1,7 @@
 """Grids and animations of grey images."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,10 @@ def save_png(path: Path, picture: Image.Image) -> None:
     files.write_bytes(path, buffer.getvalue())
 
 
-def save_gif(path: Path, frames: list[Path], seconds: float = 0.6) -> None:
-    """An animation that shows each PNG for `seconds`, the last one three times as long."""
-    pictures = [Image.open(frame) for frame in frames]
+def save_gif(path: Path, frames: Sequence[Image.Image], seconds: float = 0.6) -> None:
+    """An animation that shows each frame for `seconds`, the last one three times as long."""
     buffer = io.BytesIO()
-    durations = [int(seconds * 1000)] * (len(pictures) - 1) + [int(seconds * 3000)]
-    first, *others = pictures
+    durations = [int(seconds * 1000)] * (len(frames) - 1) + [int(seconds * 3000)]
+    first, *others = frames
     first.save(buffer, "gif", save_all=True, append_images=others, duration=durations, loop=0)
     files.write_bytes(path, buffer.getvalue())

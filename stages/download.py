@@ -2,22 +2,23 @@
 
 import pooch
 
-from ganvas import download, normalize
+from ganvas.data import download, normalize
+from ganvas.data.sources import SOURCES
 from ganvas.errors import GanvasError
-from ganvas.sources import SOURCES
-from stages import cli, paths
+from ganvas.workflow import program
+from ganvas.workflow.instances import DataSet
 
 
-def main(dataset: str) -> None:
-    source, folder = SOURCES[dataset], paths.raw(dataset)
-    if dataset == "digits":
+def main(data: DataSet) -> None:
+    source, folder = SOURCES[data.name], data.raw
+    if data.name == "digits":
         normalize.export_digits(folder / normalize.DIGITS)
         if pooch.file_hash(folder / normalize.DIGITS) != source.files[normalize.DIGITS]:
             raise GanvasError("digits: scikit-learn holds other images than the published ones")
         return
     for file, sha256 in source.files.items():
-        download.fetch(dataset, file, sha256, source.hosts, folder)
+        download.fetch(data.name, file, sha256, source.hosts, folder)
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    program.run_stage(main)

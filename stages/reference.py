@@ -4,37 +4,36 @@ The floor is the measure between real training images and real test images: what
 generator would score.
 """
 
-from ganvas import config, datasets, devices, evaluation, extractors, features, files, metrics
-from stages import cli, paths
+from ganvas import devices, files
+from ganvas.data import datasets
+from ganvas.evaluation import features, measures, scores
+from ganvas.workflow import extraction, program
+from ganvas.workflow.instances import DataSet
 
 
-def main(dataset: str) -> None:
-    params = config.load()
+def main(data: DataSet) -> None:
+    params = data.params
     device = devices.choose(params.device)
     splits = {
-        split: datasets.load(paths.normalized(dataset), split).images
+        split: datasets.load(data.normalized, split).images
         for split in ("train", "validation", "test")
     }
     pretended = splits["train"][: params.evaluate.images]
-    floor: evaluation.Scores = {}
-    for name in params.datasets[dataset].extractors:
-        weights = paths.classifier(dataset)
-        extractor = extractors.load(name, params, dataset, weights, paths.INCEPTION, device)
-        real = {
-            split: features.extract(extractor, splits[split], device, extractors.BATCH[name])
-            for split in ("validation", "test")
-        }
-        fake = features.extract(extractor, pretended, device, extractors.BATCH[name])
-        floor[name] = evaluation.of_features(name, real["test"], fake, params.seed)
+    floor: scores.Scores = {}
+    for name in data.settings.extractors:
+        extractor = extraction.load(data, name, device)
+        real = {split: extractor.extract(splits[split]) for split in ("validation", "test")}
+        fake = extractor.extract(pretended)
+        floor[name] = scores.of_features(name, real["test"], fake, params.seed)
         if name == "classifier":
-            floor[name]["histogram"] = evaluation.histogram(real["test"])
-        features.save(paths.reference(dataset, name), real)
+            floor[name]["histogram"] = scores.histogram(real["test"])
+        features.save(data.reference(name), real)
     # Memorisation is measured from the test images' distance, so theirs is 0 by definition.
     floor["pixels"] = {"memorisation": 0.0}
-    floor["test_distance"] = metrics.nearest_distance(splits["test"], splits["train"])
+    floor["test_distance"] = measures.nearest_distance(splits["test"], splits["train"])
     floor["images"] = len(pretended)
-    files.write_json(paths.results(dataset) / "floor.json", floor)
+    files.write_json(data.results / "floor.json", floor)
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    program.run_stage(main)

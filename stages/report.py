@@ -4,93 +4,81 @@ The selected generators go into MLflow's registry here, where all their scores a
 """
 
 import csv
-import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from ganvas import card, config, figures, files, report
+from ganvas import files
 from ganvas.errors import GanvasError
-from stages import cli, mirror, paths, provenance
+from ganvas.reporting import card, figures, report
+from ganvas.workflow import mirror, program, provenance
+from ganvas.workflow.instances import DataSet, Instance
 
 
-def main(dataset: str) -> None:
-    params = config.load()
-    models = params.matrix.models
+def main(data: DataSet) -> None:
+    instances = {instance.model: instance for instance in data.instances()}
     folders = {
-        model: report.Folders(
-            model=paths.model(dataset, model),
-            samples=paths.samples(dataset, model),
-            results=paths.results(dataset, model),
-        )
-        for model in models
+        model: report.Folders(instance.folder, instance.samples, instance.results)
+        for model, instance in instances.items()
     }
-    data = _hash(paths.normalized(dataset), dataset)
-    generators = {model: _hash(folders[model].model / "generator", dataset) for model in models}
+    normalized = _hash(data.normalized, data)
+    generators = {model: _hash(each.generators, data) for model, each in instances.items()}
     with ExitStack() as stack:
         trackers = {
-            model: stack.enter_context(mirror.of_model(dataset, model, params)) for model in models
+            model: stack.enter_context(mirror.of_model(instance))
+            for model, instance in instances.items()
         }
-        for model in models:
-            _write_about(dataset, model, folders[model])
+        for instance in instances.values():
+            _write_about(instance)
         origins = {model: tracker.origin() for model, tracker in trackers.items()}
         lineage = report.Lineage(
             commit=provenance.commit(),
             dirty=provenance.dirty(),
-            data=data,
+            data=normalized,
             generators=generators,
             origins={model: origin for model, origin in origins.items() if origin},
         )
-        page = report.page(dataset, paths.results(dataset), folders, lineage)
-        files.write_text(paths.report(dataset), page)
-        print(f"{dataset}: {paths.report(dataset)}")
+        files.write_text(data.page, report.page(data.name, data.results, folders, lineage))
+        print(f"{data.name}: {data.page}")
         for model, tracker in trackers.items():
-            mirror.report(tracker, dataset, model, params)
-            mirror.lineage(tracker, "report", dataset)
+            mirror.report(tracker, instances[model])
+            mirror.lineage(tracker, "report", data)
 
 
-def _write_about(dataset: str, model: str, folders: report.Folders) -> None:
+def _write_about(instance: Instance) -> None:
     """The model's card and charts, beside the page."""
-    target, title = paths.report(dataset).parent / model, f"{model} on {dataset}"
-    scores, chosen = (
-        _json(folders.results / "metrics.json"),
-        _json(folders.results / "selection.json"),
-    )
-    with (folders.results / "scores.csv").open(newline="") as file:
+    target, title = instance.report, f"{instance.model} on {instance.data.name}"
+    scores = report.read_json(instance.results / "metrics.json")
+    chosen = report.read_json(instance.results / "selection.json")
+    with (instance.results / "scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     text = card.page(
-        dataset,
-        model,
-        config=_json(folders.model / "config.json"),
+        instance.data.name,
+        instance.model,
+        config=report.read_json(instance.folder / "config.json"),
         scores=rows,
         selection=chosen,
-        classifier=_json(paths.results(dataset) / "classifier.json"),
+        classifier=report.read_json(instance.data.results / "classifier.json"),
     )
     files.write_text(target / "card.md", text)
     history = report.read_columns(
-        folders.model / "history.csv",
+        instance.folder / "history.csv",
         ("iteration", "epoch", "discriminator_loss", "generator_loss"),
     )
-    scored = report.read_columns(folders.results / "selection.csv", ("epoch", "fid"))
+    scored = report.read_columns(instance.results / "selection.csv", ("epoch", "fid"))
     files.write_bytes(target / "losses.png", figures.losses(title, history, chosen))
     files.write_bytes(target / "checkpoint-fid.png", figures.checkpoints(title, scored))
     if "classifier" in scores:
-        real = _json(paths.results(dataset) / "floor.json")["classifier"]["histogram"]
-        bars = figures.classes(title, scores["classifier"]["histogram"], real)
-        files.write_bytes(target / "classes.png", bars)
+        floor = report.read_json(instance.data.results / "floor.json")
+        shares = scores["classifier"]["histogram"], floor["classifier"]["histogram"]
+        files.write_bytes(target / "classes.png", figures.classes(title, *shares))
 
 
-def _json(path: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(path.read_text())
-    return values
-
-
-def _hash(folder: Path, dataset: str) -> str:
+def _hash(folder: Path, data: DataSet) -> str:
     # A folder that is not there would get the hash of an empty one.
     if not folder.is_dir():
-        raise GanvasError(f"{folder}: missing; make it with `dvc repro report@{dataset}`")
+        raise GanvasError(f"{folder}: missing; make it with `dvc repro report@{data.name}`")
     return provenance.dvc_hash(folder)
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    program.run_stage(main)

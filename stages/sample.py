@@ -4,27 +4,29 @@ import json
 
 import numpy as np
 
-from ganvas import checkpoints, config, datasets, devices, files, pictures, sampling
-from ganvas.metrics.memorisation import nearest
-from stages import cli, mirror, paths
+from ganvas import devices, files, pictures
+from ganvas.data import datasets
+from ganvas.drawing import sampling
+from ganvas.evaluation.metrics.memorisation import nearest
+from ganvas.training import checkpoints
+from ganvas.workflow import mirror, program
+from ganvas.workflow.instances import Instance
 
 NEAREST_OF = 8  # images whose nearest training images are shown
 
 
-def main(dataset: str, model: str) -> None:
-    params = config.load()
-    recipe = params.recipe(dataset, model)
+def main(instance: Instance) -> None:
+    params, recipe, folder = instance.params, instance.recipe, instance.samples
     device = devices.choose(params.device)
     # Opened first: MLflow takes seconds to import, beside the work and not after it.
-    with mirror.of_model(dataset, model, params) as tracker:
-        selection = json.loads((paths.results(dataset, model) / "selection.json").read_text())
+    with mirror.of_model(instance) as tracker:
+        selection = json.loads((instance.results / "selection.json").read_text())
         generator = checkpoints.load(
-            paths.model(dataset, model) / "generator" / selection["checkpoint"],
+            instance.generators / selection["checkpoint"],
             recipe.network,
             recipe.latent_dim,
             params.image_size,
         ).to(device)
-        folder = paths.samples(dataset, model)
         images = sampling.images(generator, params.evaluate.images, recipe.latent_dim, params.seed)
         files.write_array(folder / "images.npy", images)
         side = params.sample.grid
@@ -35,14 +37,14 @@ def main(dataset: str, model: str) -> None:
         columns = params.sample.interpolation
         pictures.save_png(folder / "interpolation.png", pictures.grid(strip, columns, scale=2))
         # What the first images look like in the training data: copies would show.
-        train = datasets.load(paths.normalized(dataset), "train").images.squeeze(1).numpy()
+        train = datasets.load(instance.data.normalized, "train").images.squeeze(1).numpy()
         rows, _ = nearest(images[:NEAREST_OF], train, k=5)
         beside = np.concatenate([images[:NEAREST_OF, None], train[rows]], axis=1)
         strips = pictures.grid(beside.reshape(-1, *train.shape[1:]), beside.shape[1], scale=2)
         pictures.save_png(folder / "nearest.png", strips)
-        mirror.samples(tracker, dataset, model)
-        mirror.lineage(tracker, "sample", dataset, model)
+        mirror.samples(tracker, instance)
+        mirror.lineage(tracker, "sample", instance)
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    program.run_stage(main)

@@ -6,64 +6,48 @@ image takes part in the choice.
 
 import json
 
-from ganvas import (
-    checkpoints,
-    config,
-    devices,
-    extractors,
-    features,
-    files,
-    progress,
-    sampling,
-    selection,
-)
-from ganvas.metrics.frechet import frechet_distance, statistics
-from stages import cli, mirror, paths
+from ganvas import devices, files, progress
+from ganvas.drawing import sampling
+from ganvas.evaluation import features, selection
+from ganvas.evaluation.metrics.frechet import frechet_distance, statistics
+from ganvas.training import checkpoints
+from ganvas.workflow import extraction, mirror, program
+from ganvas.workflow.instances import Instance
 
 
-def main(dataset: str, model: str) -> None:
-    params = config.load()
-    recipe = params.recipe(dataset, model)
+def main(instance: Instance) -> None:
+    data, params, recipe = instance.data, instance.params, instance.recipe
     device = devices.choose(params.device)
     # Opened first: MLflow takes seconds to import, beside the work and not after it.
-    with mirror.of_model(dataset, model, params) as tracker:
-        name = params.datasets[dataset].extractors[0]
-        extractor = extractors.load(
-            name, params, dataset, paths.classifier(dataset), paths.INCEPTION, device
-        )
-        real = statistics(features.load(paths.reference(dataset, name), "validation").features)
-        found = sorted((paths.model(dataset, model) / "generator").glob("*.safetensors"))
+    with mirror.of_model(instance) as tracker:
+        name = data.settings.extractors[0]
+        extractor = extraction.load(data, name, device)
+        real = statistics(features.load(data.reference(name), "validation").features)
+        found = sorted(instance.generators.glob("*.safetensors"))
         scored = []
-        for path in progress.each(found, f"select {dataset}-{model}", len(found), "checkpoints"):
+        for path in progress.each(found, f"select {instance.name}", len(found), "checkpoints"):
             generator = checkpoints.load(
                 path, recipe.network, recipe.latent_dim, params.image_size
             ).to(device)
             images = sampling.images(
                 generator, params.select.images, recipe.latent_dim, params.seed
             )
-            fake = statistics(
-                features.extract(extractor, images, device, extractors.BATCH[name]).features
-            )
-            scored.append(
-                selection.Scored(
-                    *checkpoints.facts(path), path.name, frechet_distance(*real, *fake)
-                )
-            )
+            fid = frechet_distance(*real, *statistics(extractor.extract(images).features))
+            scored.append(selection.Scored(*checkpoints.facts(path), path.name, fid))
         scored.sort()  # by epoch: names of files sort 10000 before 9999
-        folder = paths.results(dataset, model)
         chosen = selection.choose(scored, params.select.rule)
         columns = ("epoch", "iteration", "fid", "generator_loss")
         rows = [[getattr(score, column) for column in columns] for score in scored]
-        files.write_csv(folder / "selection.csv", columns, rows)
-        files.write_json(folder / "selection.json", {"extractor": name, **chosen})
-        print(f"{dataset}-{model}: epoch {chosen['epoch']} taken ({params.select.rule})")
-        mirror.selection(tracker, dataset, model)
-        mirror.lineage(tracker, "select", dataset, model)
+        files.write_csv(instance.results / "selection.csv", columns, rows)
+        files.write_json(instance.results / "selection.json", {"extractor": name, **chosen})
+        print(f"{instance.name}: epoch {chosen['epoch']} taken ({params.select.rule})")
+        mirror.selection(tracker, instance)
+        mirror.lineage(tracker, "select", instance)
         if params.tracking.tensorboard:
-            key = json.loads((paths.model(dataset, model) / "config.json").read_text())["run"]
-            with mirror.events(dataset, model, params, key, scored[-1].iteration) as events:
-                events.curves(mirror.checkpoint_fids(dataset, model))
+            key = json.loads((instance.folder / "config.json").read_text())["run"]
+            with mirror.events(instance, key, scored[-1].iteration) as events:
+                events.curves(mirror.checkpoint_fids(instance))
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    program.run_stage(main)

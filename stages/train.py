@@ -6,76 +6,71 @@ import sys
 import time
 from pathlib import Path
 
-import ganvas
-from ganvas import config, datasets, devices, progress, run, training
-from stages import cli, mirror, paths, provenance
-
-# A state is only picked up by the code that wrote it: the modules that dvc.yaml lists.
-MODULES = (
-    "adam.py",
-    "checkpoints.py",
-    "datasets.py",
-    "devices.py",
-    "files.py",
-    "networks/__init__.py",
-    "networks/dcgan.py",
-    "networks/gan.py",
-    "objectives.py",
-    "pictures.py",
-    "run.py",
-    "seeds.py",
-    "training.py",
-)
+from ganvas import devices, progress
+from ganvas.data import datasets
+from ganvas.training import run
+from ganvas.training.engine import Engine
+from ganvas.workflow import mirror, paths, pipeline, program, provenance
+from ganvas.workflow.instances import Instance
 
 
-def main(dataset: str, model: str) -> None:
-    params = config.load()
-    recipe, settings = params.recipe(dataset, model), params.train
+def main(instance: Instance) -> None:
+    params, recipe, name = instance.params, instance.recipe, instance.name
     device = devices.choose(params.device)
-    images = datasets.load(paths.normalized(dataset), "train").images
+    images = datasets.load(instance.data.normalized, "train").images
     plan = run.Plan(
         recipe.epochs,
         recipe.checkpoint_every,
-        settings.pictures,
-        settings.log_every,
-        settings.save_seconds,
+        params.train.pictures,
+        params.train.log_every,
+        params.train.save_seconds,
     )
-    target, name = paths.model(dataset, model), f"{dataset}-{model}"
     runs = paths.CACHE / "runs" / name
     key = run.key(
         {
-            "parameters": mirror.parameters(params, dataset, model) | {"epochs": None},
+            "parameters": instance.parameters | {"epochs": None},
             "plan": plan._replace(epochs=0, save_seconds=0),
-            "data": provenance.dvc_hash(paths.normalized(dataset) / "train.safetensors"),
+            "data": provenance.dvc_hash(instance.data.split("train")),
             "device": devices.describe(device),
-        },
-        [Path(ganvas.__file__).parent / module for module in MODULES],
+            "code": pipeline.code_hashes("train", instance),
+        }
     )
     with (
         run.exclusive(Path(".ganvas") / f"{name}.lock", name),
         run.exclusive(runs / f"{key}.lock", name),
     ):
-        networks = training.Training(
-            recipe, images, params.seed, device, settings.precision, settings.log_every
+        engine = Engine(
+            recipe,
+            {"images": images},
+            params.seed,
+            device,
+            params.train.precision,
+            params.train.log_every,
         )
-        current = run.Run(runs / key, networks, plan)
-        if networks.iteration:
-            print(f"{name}: goes on from iteration {networks.iteration:,}", file=sys.stderr)
+        current = run.Run(runs / key, engine, plan)
+        if engine.iteration:
+            print(f"{name}: goes on from iteration {engine.iteration:,}", file=sys.stderr)
+        elif any(path.parent.name != key for path in runs.glob("*/mlflow_run")):
+            print(
+                f"{name}: a training that was stopped had other code, data or parameters; this one "
+                "starts anew",
+                file=sys.stderr,
+            )
         signal.signal(signal.SIGINT, lambda *_: current.interrupt())
-        began, first = time.monotonic(), networks.iteration
+        began, first = time.monotonic(), engine.iteration
         mlflow_run = runs / key / "mlflow_run"  # only there while the training has not ended
         resumed = mlflow_run.exists()
         with (
-            mirror.of_training(dataset, model, params, mlflow_run) as tracker,
-            mirror.events(dataset, model, params, key, networks.iteration) as events,
-            progress.Progress(name, current.iterations, networks.iteration) as bar,
+            mirror.of_training(instance, mlflow_run) as tracker,
+            mirror.events(instance, key, engine.iteration) as events,
+            progress.Progress(name, current.iterations, engine.iteration) as bar,
         ):
             if first and not resumed:  # a longer run of a training that had ended
-                tracker.curves(_curves(current.history(0)))
+                tracker.curves(current.curves(current.history(0)))
                 for iteration, picture in current.drawn():
                     tracker.picture("progress", picture, iteration)
             for stop in current.go_on():
-                curves = _curves(stop.history)
+                curves = current.curves(stop.history)
                 for sink in (tracker, events):
                     sink.curves(curves)
                     if stop.picture:
@@ -84,27 +79,22 @@ def main(dataset: str, model: str) -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             if current.interrupted:
                 print(
-                    f"{name}: stopped at iteration {networks.iteration:,}; the same command "
-                    "goes on from there",
+                    f"{name}: stopped at iteration {engine.iteration:,}; the same command goes on "
+                    "from there",
                     file=sys.stderr,
                 )
-                sys.exit(cli.INTERRUPTED)
-            shutil.rmtree(target, ignore_errors=True)
-            current.export(target, mirror.parameters(params, dataset, model) | {"run": key})
-            mirror.trained(tracker, dataset, model)
-            mirror.lineage(tracker, "train", dataset, model)
+                sys.exit(program.INTERRUPTED)
+            shutil.rmtree(instance.folder, ignore_errors=True)
+            current.export(instance.folder, instance.parameters | {"run": key})
+            mirror.trained(tracker, instance)
+            mirror.lineage(tracker, "train", instance)
             if seconds := time.monotonic() - began:
-                tracker.metrics({"iterations_per_second": (networks.iteration - first) / seconds})
+                tracker.metrics({"iterations_per_second": (engine.iteration - first) / seconds})
             for warning in current.warnings():
                 print(f"warning: {name}: {warning}", file=sys.stderr)
         mlflow_run.unlink(missing_ok=True)
         run.forget_old_runs(runs)
 
 
-def _curves(history: list[tuple[float, ...]]) -> list[tuple[int, dict[str, float]]]:
-    """(iteration, values by name) of rows of HISTORY; what a chart has no use for is left out."""
-    return [(int(row[0]), dict(zip(run.HISTORY[2:], row[2:], strict=True))) for row in history]
-
-
 if __name__ == "__main__":
-    cli.run(main)
+    program.run_stage(main)

@@ -1,17 +1,40 @@
 """Fixtures that several test files share."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from repositories import commit, edit, make, run
+from filelock import FileLock
+from repositories import Files, commit, copy, edit, files, make, run
 from ruamel.yaml import YAML
 
-from ganvas import download
+# Workers with all threads each would slow each other down. Inherited by what tests start; before
+# ganvas is imported, which sets as many as there are processors.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from ganvas.data import download
 
 ROOT = Path(__file__).parents[1]
 MIRROR = os.environ.get(download.MIRROR)  # as pytest was started: a test may unset it
+# A worker is given whole files, in this order: the longest first, so that no worker is left alone
+# with one at the end, and what needs `original` not all at once.
+LONGEST = (
+    "test_pipeline",
+    "test_inception_pipeline",
+    "test_lineage",
+    "test_results",
+    "test_servers",
+    "test_parts",
+    "test_run",
+    "test_serving",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 @pytest.fixture
@@ -38,9 +61,25 @@ def mirror() -> Path:
 
 
 @pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny digits pipeline in its own git repository, made and committed."""
-    folder = tmp_path_factory.mktemp("repository")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny digits pipeline in its own git repository, made and committed. Work in copies of it.
+
+    Made once, by the worker that needs it first; the others wait.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, ready = shared / "original", shared / "original.ready"
+    with FileLock(shared / "original.lock"):
+        if not ready.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # what a failure left
+            folder.mkdir()
+            _make_original(folder)
+            ready.touch()
+    return folder
+
+
+def _make_original(folder: Path) -> None:
     tiny = {"epochs": 2, "checkpoint_every": 1}
     make(
         folder,
@@ -55,15 +94,29 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     run(folder, "dvc", "repro", MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL="0.5")
     # MLflow takes seconds to import in each process: the first repro has shown that it works, and
-    # no stage reruns because tracking is switched off.
+    # no stage but params reruns because tracking is switched off.
     edit(folder, tracking={"enabled": False, "tensorboard": False})
+    run(folder, "dvc", "repro", "-q")
     commit(folder, "made")
-    return folder
+
+
+@pytest.fixture(scope="module")
+def repository(original: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny digits pipeline in its own git repository, made and committed."""
+    return copy(original, tmp_path_factory.mktemp("copy") / "repository")
+
+
+@pytest.fixture(scope="module")
+def _left(repository: Path) -> list[Files]:
+    """The repository's files as `made` last gave them out."""
+    return [files(repository)]
 
 
 @pytest.fixture
-def made(repository: Path) -> Path:
+def made(repository: Path, _left: list[Files]) -> Path:
     """The repository as it was committed, with everything made."""
-    run(repository, "git", "checkout", "-q", "params.yaml")
-    run(repository, "dvc", "repro", "-q")
+    if files(repository) != _left[0]:
+        run(repository, "git", "checkout", "-q", "params.yaml")
+        run(repository, "dvc", "repro", "-q")
+        _left[0] = files(repository)
     return repository

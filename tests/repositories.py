@@ -3,15 +3,18 @@
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ("ganvas", "stages", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore")
-NOT_INHERITED = ("AWS_", "DVC_", "MLFLOW_")
+# Without byte code every process would compile what it imports.
+NOT_INHERITED = ("AWS_", "DVC_", "MLFLOW_", "PYTHONDONTWRITEBYTECODE")
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -70,6 +73,34 @@ def make(folder: Path, **values: object) -> None:
     run(folder, "dvc", "config", "core.analytics", "false")
     edit(folder, **values)
     commit(folder, "tiny")
+
+
+def copy(made: Path, folder: Path) -> Path:
+    """A copy that is as if everything had been made there."""
+    shutil.copytree(made, folder, symlinks=True)
+    # MLflow notes absolute places of artifacts.
+    with closing(sqlite3.connect(folder / "mlflow.db")) as store, store:
+        tables = store.execute("select name from sqlite_master where type = 'table'").fetchall()
+        for (table,) in tables:
+            for _, name, *_ in store.execute(f'pragma table_info("{table}")').fetchall():
+                store.execute(
+                    f'update "{table}" set "{name}" = replace("{name}", :old, :new) '
+                    f'where instr("{name}", :old)',
+                    {"old": f"{made}/", "new": f"{folder}/"},
+                )
+    return folder
+
+
+Files = dict[str, tuple[int, int]]
+
+
+def files(folder: Path) -> Files:
+    """Size and time of all that a repro reads or writes, and that a test may have changed."""
+    places = ("data", "models", "samples", "results", "reports", "ganvas", "stages", ".ganvas")
+    found = [path for place in places for path in (folder / place).rglob("*")]
+    found += [folder / name for name in ("params.yaml", "dvc.yaml", "dvc.lock")]
+    status = {str(path): path.lstat() for path in found if path.is_file()}
+    return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in status.items()}
 
 
 def ran(done: subprocess.CompletedProcess[str]) -> set[str]:

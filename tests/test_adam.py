@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganvas.adam import Adam
+from ganvas.training.adam import Adam
 
 SHAPES = ((16, 8, 4, 4), (8,), (4, 5))
 

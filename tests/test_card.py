@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from ganvas import card, config, evaluation, files, registry, scoreboard
-from ganvas.sources import SOURCES
+from ganvas import config, files
+from ganvas.data.sources import SOURCES
+from ganvas.evaluation import scores as evaluation
+from ganvas.reporting import card, scoreboard
+from ganvas.tracking import registry
 
 SHA = "5" * 64
 FID, FLOOR_FID = 12.345678, 0.87654321

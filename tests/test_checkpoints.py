@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from ganvas import checkpoints, files, networks
+from ganvas import files, networks
 from ganvas.errors import GanvasError
+from ganvas.training import checkpoints
 
 FACTS = checkpoints.Facts(epoch=3, iteration=51, generator_loss=1 / 3)
 NETWORKS = ("gan", "dcgan")

@@ -4,14 +4,14 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
-from ganvas import config, networks
+from ganvas import config, parts
+from ganvas.data.sources import SOURCES
 from ganvas.errors import GanvasError
-from ganvas.sources import SOURCES
 
 Refusal = Callable[[str, Any], str]
 
@@ -108,9 +108,13 @@ class TestNames:
         assert config.Params in sections
         assert not {"size", "nfiles"} & {name for s in sections for name in s.model_fields}
 
-    def test_of_networks_are_those_that_can_be_built(self) -> None:
-        allowed = get_args(config.Recipe.model_fields["network"].annotation)
-        assert set(allowed) == set(networks.NETWORKS)
+    @pytest.mark.parametrize("kind", parts.FOLDERS)
+    def test_of_parts_are_those_of_modules_that_can_be_loaded(
+        self, refusal: Refusal, kind: str
+    ) -> None:
+        names = parts.names(kind)
+        assert names and all(parts.load(kind, name) for name in names)
+        assert refusal(f"models.gan.{kind}", "zzz").endswith(f"; allowed: {', '.join(names)}")
 
     def test_asked_for_on_the_command_line(self, root: Path) -> None:
         params = config.load(root / "params.yaml")
@@ -186,7 +190,11 @@ def test_key_like_no_other_is_answered_with_what_is_allowed(refusal: Refusal) ->
         ("models.gan.batch_size", 1, "greater than or equal to 2"),
         ("models.gan.discriminator_steps", 0, "greater than or equal to 1"),
         ("models.gan.ema_decay", 1.0, "less than 1"),
-        ("models.gan.network", "wgan", "'gan' or 'dcgan'"),
+        ("models.gan.network", "wgan", "did you mean 'gan'?"),
+        ("models.gan.network", "xyz", "allowed: dcgan, gan"),
+        ("models.gan.network", "_gan", "did you mean 'gan'?"),
+        ("models.gan.objective", "non_saturatng", "did you mean 'non_saturating'?"),
+        ("models.gan.method", "xyz", "allowed: adversarial"),
         ("train.precision", "float16", "'float32' or 'bfloat16'"),
         ("train.log_every", 0, "greater than or equal to 1"),
         ("seed", -1, "greater than or equal to 0"),
@@ -308,17 +316,6 @@ class TestTogether:
     def test_validation_may_not_take_all_images(self, refusal: Refusal, held_out: int) -> None:
         line = refusal("datasets.digits.validation_images", held_out)
         assert "the 0 training images" in line and "validation_images" in line
-
-    def test_dcgan_has_one_image_size(
-        self, edited: Callable[[str, Any], Path], refusal: Refusal, params: dict[str, Any]
-    ) -> None:
-        line = refusal("image_size", 32)
-        assert line == "image_size: 32; dcgan makes images of 28 pixels, set 28"
-        del params["models"]["dcgan"], params["datasets"]["digits"]["models"]["dcgan"]
-        del params["datasets"]["mnist"]["models"]["dcgan"]
-        del params["datasets"]["fashion_mnist"]["models"]["dcgan"]
-        edited("matrix.models", ["gan"])
-        assert config.load(edited("image_size", 32)).image_size == 32
 
     def test_model_may_not_be_called_what_another_output_is_called(
         self, refusal: Refusal, params: dict[str, Any]

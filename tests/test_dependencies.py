@@ -1,19 +1,24 @@
-"""dvc.yaml lists, for each stage, what the stage's module imports: no less and no more."""
+"""dvc.yaml lists, for each stage, what the stage's module imports: no less and no more.
+
+What only one model uses, its network, objective and method, is linked below data/recipes/.
+"""
 
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import imports
 import pytest
 from ruamel.yaml import YAML
 
-from stages import train
+from ganvas import parts
+from ganvas.errors import GanvasError
+from ganvas.workflow import instances, modules, pipeline
 
 ROOT = Path(__file__).parents[1]
 STAGES: dict[str, dict[str, Any]] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -23,6 +28,17 @@ SOURCES = sorted(
     for top in ("ganvas", "stages")
     for path in (ROOT / top).rglob("*.py")
 )
+USERS = {  # kind of part -> the stages that use it
+    "network": ["train", "select", "sample"],
+    "objective": ["train"],
+    "method": ["train"],
+}
+PARTS = [(kind, name) for kind in parts.FOLDERS for name in parts.names(kind)]
+
+
+@pytest.fixture(autouse=True)
+def in_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
 
 
 def paths(entries: list[Any]) -> set[str]:
@@ -32,6 +48,11 @@ def paths(entries: list[Any]) -> set[str]:
 
 def outputs(stage: str) -> set[str]:
     return set().union(*(paths(STAGES[stage].get(k, [])) for k in ("outs", "metrics", "plots")))
+
+
+def code(stage: str) -> set[str]:
+    """The modules, templates and settings that the stage lists."""
+    return {path for path in STAGES[stage]["deps"] if not path.startswith(DATA)}
 
 
 def imported(file: str) -> set[str]:
@@ -48,17 +69,47 @@ def imported(file: str) -> set[str]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_lists_its_own_module_and_exactly_what_it_imports(stage: str) -> None:
     module = f"stages/{stage}.py"
-    expected = {module} | imports.closure(module)
+    expected = {module} | modules.closure(module)
     if stage == "params":
-        # Its one purpose: to run again when what is allowed has changed.
-        expected |= {"ganvas/config.py", "params.yaml"} | imports.closure("ganvas/config.py")
+        # Its purposes: to run again when what is allowed has changed, and to make links.
+        for also in ("ganvas/config.py", "ganvas/workflow/modules.py"):
+            expected |= {also} | modules.closure(also)
+        expected.add("params.yaml")
     expected |= {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "ganvas").rglob("*.j2")
         if any(path.name in (ROOT / source).read_text() for source in expected)
     }
-    listed = {path for path in STAGES[stage]["deps"] if not path.startswith(DATA)}
-    assert listed == expected
+    assert code(stage) == expected
+
+
+class TestParts:
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_links_are_listed_where_the_part_is_used_and_nowhere_else(self, stage: str) -> None:
+        listed = {path for path in STAGES[stage]["deps"] if path.startswith("data/recipes")}
+        used = {kind for kind, users in USERS.items() if stage in users}
+        assert listed == {f"data/recipes/${{item.dataset}}/${{item.model}}/{k}" for k in used}
+
+    @pytest.mark.parametrize(("kind", "name"), PARTS)
+    def test_all_that_one_imports_is_listed_or_linked(self, kind: str, name: str) -> None:
+        own = parts.file(kind, name)
+        linked = set(modules.of_part({kind: name}, kind))
+        assert own in linked
+        for stage in USERS[kind]:
+            assert {own} | modules.closure(own) <= code(stage) | linked
+
+    @pytest.mark.parametrize("kind", parts.FOLDERS)
+    def test_what_is_left_out_of_the_links_is_listed_by_every_user(self, kind: str) -> None:
+        """So that a part that is not here yet may import it, too."""
+        loader = modules.LOADERS[kind]
+        for stage in USERS[kind]:
+            assert {loader} | modules.closure(loader) <= code(stage)
+
+    @pytest.mark.parametrize(("kind", "name"), PARTS)
+    def test_no_stage_lists_one(self, kind: str, name: str) -> None:
+        """Its edit would concern every model."""
+        for stage in STAGES:
+            assert parts.file(kind, name) not in code(stage)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -84,8 +135,10 @@ def test_stage_runs_the_module_of_its_name_with_its_own_items(stage: str) -> Non
 
 
 def test_every_stage_module_has_a_stage_and_every_stage_a_module() -> None:
-    """A module says in its first line of which stage it is; helpers and tools are of none."""
+    """A module says in its first line of which stage it is; nothing else is beside them."""
     claimed = {}
+    names = {path.stem for path in (ROOT / "stages").iterdir() if path.name != "__pycache__"}
+    assert names == {"__init__", *STAGES}
     for path in (ROOT / "stages").glob("*.py"):
         docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
         if found := re.search(r"Stage `(\w+)` of dvc\.yaml", docstring.partition("\n\n")[0]):
@@ -93,25 +146,47 @@ def test_every_stage_module_has_a_stage_and_every_stage_a_module() -> None:
     assert claimed == {stage: stage for stage in STAGES}
 
 
-def test_state_of_a_training_is_picked_up_only_by_the_modules_that_stage_train_lists() -> None:
-    listed = [path for path in STAGES["train"]["deps"] if path.startswith("ganvas/")]
-    assert [f"ganvas/{module}" for module in train.MODULES] == listed
+class TestStateOfATraining:
+    """It is picked up again only under the code that made it."""
 
+    def test_depends_on_the_code_that_stage_train_lists(self) -> None:
+        instance = instances.instance("digits", "gan")
+        hashes = pipeline.code_hashes("train", instance)
+        links = {f"data/recipes/digits/gan/{kind}" for kind in parts.FOLDERS}
+        assert hashes.keys() == code("train") | links
+        assert None not in hashes.values()
 
-def test_only_what_talks_to_it_imports_mlflow() -> None:
-    talking = ["ganvas/registry.py", "ganvas/serving.py", "ganvas/tracking.py"]
-    talking += ["stages/lineage.py", "stages/mirror.py"]  # the names of its types
-    assert [file for file in SOURCES if "mlflow" in imported(file)] == talking
+    def test_changes_with_every_byte_of_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("ganvas", "stages"):
+            shutil.copytree(name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("dvc.yaml", "params.yaml"):
+            shutil.copy(name, tmp_path)
+        monkeypatch.chdir(tmp_path)
+        instance = instances.instance("digits", "gan")
+        before = pipeline.code_hashes("train", instance)
+        for dep in before:
+            for file in pipeline.code(dep, instance.recipe.model_dump()):
+                content = Path(file).read_bytes()
+                Path(file).write_bytes(content + b"# edited\n")
+                after = pipeline.code_hashes("train", instance)
+                Path(file).write_bytes(content)
+                assert {path for path in before if after[path] != before[path]} == {dep}, file
+        Path("ganvas/networks/dcgan.py").write_text("# of another model\n")
+        assert pipeline.code_hashes("train", instance) == before
 
 
 def test_the_library_knows_neither_dvc_nor_the_stages() -> None:
-    library = [file for file in SOURCES if file.startswith("ganvas/")]
+    above = ("ganvas/workflow/", "ganvas/cli/", "ganvas/__main__.py")
+    library = [f for f in SOURCES if f.startswith("ganvas/") and not f.startswith(above)]
     assert len(library) > 20
     assert [file for file in library if imported(file) & {"dvc", "dvclive", "stages"}] == []
+    assert [f for f in library if any(i.startswith(above) for i in modules.direct(f))] == []
 
 
 class TestImports:
-    """The lists are only as good as what tests/imports.py sees."""
+    """The lists are only as good as what ganvas/workflow/modules.py sees."""
 
     def test_are_all_absolute(self) -> None:
         """It would overlook a relative one."""
@@ -119,51 +194,83 @@ class TestImports:
             nodes = ast.walk(ast.parse((ROOT / file).read_text()))
             assert not any(isinstance(n, ast.ImportFrom) and n.level for n in nodes), file
 
-    def test_names_no_module_by_a_string(self) -> None:
-        for file in SOURCES:
-            assert not re.search(r"import_module|__import__", (ROOT / file).read_text()), file
+    def test_that_are_relative_are_refused_where_a_part_is_linked(self) -> None:
+        """A user's own part is seen by no test of ours."""
+        for line in ("from . import _blocks", "from ._blocks import SLOPE"):
+            source = {"ganvas/networks/own.py": line.encode()}
+            with pytest.raises(GanvasError, match=r"write `from ganvas\."):
+                modules.closure("ganvas/networks/own.py", source.get)
+
+    def test_only_parts_are_named_by_a_string(self) -> None:
+        by_string = re.compile(r"import_module|__import__")
+        found = [file for file in SOURCES if by_string.search((ROOT / file).read_text())]
+        assert found == ["ganvas/parts.py"]
 
     def test_leave_out_only_modules_that_are_there(self) -> None:
-        assert set(SOURCES) >= imports.NO_DEPENDENCIES
+        for left_out in modules.NO_DEPENDENCIES:
+            assert any(file.startswith(left_out) for file in SOURCES), left_out
 
     @pytest.mark.parametrize("stage", STAGES)
     def test_contain_all_that_python_loads(self, stage: str) -> None:
         """Against the interpreter itself, for the modules that are loaded at the start."""
-        helpers = {f"stages/{stage}.py", "stages/__init__.py"}
-        helpers |= {"stages/cli.py", "stages/mirror.py", "stages/paths.py", "stages/provenance.py"}
-        helpers |= {"stages/pipeline.py"}
-        found = set(loaded()[stage])
-        assert f"stages/{stage}.py" in found
-        known = imports.closure(f"stages/{stage}.py") | imports.NO_DEPENDENCIES
-        for module in imports.NO_DEPENDENCIES:
-            known |= imports.direct(module)
-        assert found - helpers <= known
+        module = f"stages/{stage}.py"
+        found = set(loaded()[f"stages.{stage}"])
+        assert module in found
+        assert found - {module, "stages/__init__.py"} <= known(module)
+
+    @pytest.mark.parametrize(("kind", "name"), PARTS)
+    def test_contain_all_that_python_loads_for_a_part(self, kind: str, name: str) -> None:
+        own = parts.file(kind, name)
+        found = set(loaded()[dotted(own)])
+        assert own in found
+        linked = set(modules.of_part({kind: name}, kind))
+        for stage in USERS[kind]:
+            assert found <= linked | known(f"stages/{stage}.py")
+
+
+def known(module: str) -> set[str]:
+    """What may be loaded for `module`: its closure, what changes nothing, and what that imports."""
+    nothing = {file for file in SOURCES if file.startswith(modules.NO_DEPENDENCIES)}
+    nothing |= {file for file in SOURCES if file.endswith("/__init__.py") and only_words(file)}
+    return modules.closure(module).union(nothing, *map(modules.direct, nothing))
+
+
+def only_words(file: str) -> bool:
+    """Whether there is nothing but a docstring in it."""
+    body = ast.parse((ROOT / file).read_text()).body
+    return all(isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant) for n in body)
+
+
+def dotted(file: str) -> str:
+    return file.removesuffix(".py").replace("/", ".")
 
 
 @cache
 def loaded() -> dict[str, list[str]]:
-    """What each stage's module loads from this repository, each in a process of its own."""
+    """What the module of each stage and part loads from here, each in a process of its own."""
     program = """
 import importlib, json, os, sys
 import torch, torchvision, pydantic, pooch, tqdm, safetensors.torch, ruamel.yaml
 import pytorch_fid.inception
 found = {}
-for stage in sys.argv[1:]:
+for name in sys.argv[1:]:
     reader, writer = os.pipe()
     if not os.fork():
-        importlib.import_module(f"stages.{stage}")
+        importlib.import_module(name)
         files = [getattr(m, "__file__", None) for n, m in sys.modules.items()
                  if n.split(".")[0] in ("ganvas", "stages")]
         os.write(writer, json.dumps([os.path.relpath(f) for f in files if f]).encode())
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as answer:
-        found[stage] = json.loads(answer.read())
+        found[name] = json.loads(answer.read())
     os.wait()
 print(json.dumps(found))
 """
+    names = [f"stages.{stage}" for stage in STAGES]
+    names += [dotted(parts.file(kind, name)) for kind, name in PARTS]
     done = subprocess.run(
-        [sys.executable, "-c", program, *STAGES],
+        [sys.executable, "-c", program, *names],
         cwd=ROOT,
         capture_output=True,
         text=True,

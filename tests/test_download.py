@@ -13,9 +13,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from ganvas import download
+from ganvas.data import download
+from ganvas.data.sources import SOURCES
 from ganvas.errors import GanvasError
-from ganvas.sources import SOURCES
 
 FILE = "images.gz"
 CONTENT = bytes(range(256)) * 500

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from ganvas import devices, features, metrics
-from ganvas.classifier import Classifier
+from ganvas import devices
 from ganvas.errors import GanvasError
-from ganvas.features import Features
+from ganvas.evaluation import features, measures
+from ganvas.evaluation.classifier import Classifier
+from ganvas.evaluation.features import Features
 
 CPU = torch.device("cpu")
 IMAGES = np.random.default_rng(0).integers(0, 256, (203, 28, 28), dtype=np.uint8)
@@ -53,7 +54,7 @@ def test_every_measure_is_the_same_whatever_the_batch(network: Classifier) -> No
         size: [features.extract(network, images, CPU, size) for images in (real, fake)]
         for size in (7, 250)
     }
-    for name, measure in metrics.MEASURES.items():
+    for name, measure in measures.MEASURES.items():
         if measure.of != "pixels":
             found, expected = (measure.compare(*of_batch[size], 0) for size in (7, 250))
             assert found == pytest.approx(expected, rel=1e-3, abs=1e-6), name

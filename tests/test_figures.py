@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ganvas import figures
+from ganvas.reporting import figures
 
 EPOCHS, PER_EPOCH = 200, 859  # gan on MNIST
 HISTORY = {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganvas import images
+from ganvas.data import images
 from ganvas.errors import GanvasError
 
 GOOD = np.random.default_rng(0).integers(0, 256, (120, 28, 28), dtype=np.uint8)

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from weights import random_weights
 
-from ganvas import inception
 from ganvas.errors import GanvasError
+from ganvas.evaluation import inception
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The real `dvc repro` where a data set lists inception among its extractors.
 
 The published weights cannot be fetched everywhere: random ones take their place, under their name
-in the mirror and with their sha256 in the copy of ganvas/inception.py.
+in the mirror and with their sha256 in the copy of ganvas/evaluation/inception.py.
 """
 
 import csv
@@ -20,7 +20,9 @@ from PIL import Image
 from repositories import commit, make, ran, run
 from weights import random_weights
 
-from ganvas import datasets, features, inception, process
+from ganvas import process
+from ganvas.data import datasets
+from ganvas.evaluation import features, inception
 
 # Inception sees some 11 images/s on two cores: fewer than digits has and config.py allows will do.
 TEST_IMAGES = 40
@@ -82,10 +84,10 @@ def make_repository(folder: Path, weights: Path) -> None:
         evaluate__images=GENERATED,
         tracking__enabled=False,
     )
-    module = folder / "ganvas/inception.py"
+    module = folder / "ganvas/evaluation/inception.py"
     substitute(module, inception.SHA256, pooch.file_hash(str(weights)))
     substitute(module, "[URL.removesuffix(FILE)]", "[]")  # the real file, 95 MB, stays where it is
-    sources = folder / "ganvas/sources.py"
+    sources = folder / "ganvas/data/sources.py"
     substitute(sources, "test_images=500", f"test_images={TEST_IMAGES}")
     substitute(sources, "train_images=1297", f"train_images={1797 - TEST_IMAGES}")
     substitute(folder / "ganvas/config.py", "Field(ge=100)", f"Field(ge={GENERATED})")

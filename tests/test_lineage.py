@@ -8,10 +8,12 @@ from typing import Any
 import mlflow
 import pytest
 from mlflow.entities import Run
-from repositories import edit, ran, run
+from repositories import commit, edit, ran, run
 from ruamel.yaml import YAML
 
-LINEAGE = ("python", "-m", "stages.lineage")
+from ganvas.workflow import lineage
+
+LINEAGE = ("python", "-m", "ganvas", "lineage")
 
 
 def runs(uri: str) -> dict[str, Run]:
@@ -121,7 +123,7 @@ def test_what_models_share_leads_to_the_runs_that_use_it(made: Path) -> None:
     ("what", "words"),
     [
         ("models/digits", "models/digits/gan/generator"),
-        ("ganvas/run.py", "no one stage of dvc.lock makes it"),
+        ("ganvas/training/run.py", "no one stage of dvc.lock makes it"),
         ("0123456789abcdef", "neither a path here nor a run's id"),
         ("../elsewhere/file", "outside the repository"),
     ],
@@ -133,7 +135,7 @@ def test_what_it_cannot_follow_gets_one_line(made: Path, what: str, words: str) 
 
 
 def test_a_reader_that_stops_reading_is_no_error(made: Path) -> None:
-    command = "set -o pipefail; python -m stages.lineage samples/digits/gan/grid.png | true"
+    command = "set -o pipefail; python -m ganvas lineage samples/digits/gan/grid.png | true"
     assert run(made, "bash", "-c", command).stderr == ""
 
 
@@ -276,6 +278,42 @@ def test_rebuild_writes_nothing_by_halves(made: Path, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "digits-gan: needs models/digits/gan/history.csv: `dvc pull`" in done.stdout
     assert set(runs(empty)) == {"digits-dcgan"}
+
+
+def test_rebuild_opens_no_run_for_what_an_earlier_version_made(made: Path, tmp_path: Path) -> None:
+    empty = f"sqlite:///{tmp_path / 'other.db'}"
+    lock = made / "dvc.lock"
+    content = lock.read_text()
+    lock.write_text(content.replace("        objective: non_saturating\n", ""))
+    try:
+        done = run(made, *LINEAGE, "--rebuild", MLFLOW_TRACKING_URI=empty, check=False)
+    finally:
+        lock.write_text(content)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: dvc.lock: train@digits-gan was made by an earlier version, with other keys in its "
+        "recipe; `dvc repro` first\n"
+    )
+    client = mlflow.MlflowClient(empty)
+    assert client.search_runs([each.experiment_id for each in client.search_experiments()]) == []
+
+
+def test_code_that_is_brought_back_is_not_hidden_behind_later_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(tmp_path, "git", "init", "-q")
+    for name in ("params.yaml", "ganvas/training.py"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("earlier = 1\n")
+    commit(tmp_path, "a module")
+    earlier = run(tmp_path, "git", "rev-parse", "HEAD").stdout.strip()
+    Path("ganvas/training.py").unlink()
+    Path("ganvas/training").mkdir()
+    Path("ganvas/training/__init__.py").write_text("later = 1\n")
+    commit(tmp_path, "a package")
+    run(tmp_path, "bash", "-c", lineage._code_of(earlier))
+    assert [path.name for path in Path("ganvas").iterdir()] == ["training.py"]
 
 
 def test_the_same_curves_and_pictures_are_in_tensorboards_files(made: Path) -> None:

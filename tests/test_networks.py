@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganvas import networks
+from ganvas import networks, parts
 from ganvas.errors import GanvasError
 
 PAIRS = ("gan", "dcgan")
@@ -209,4 +209,4 @@ class TestBoth:
 
 
 def test_are_the_two_of_the_pipeline() -> None:
-    assert tuple(networks.NETWORKS) == PAIRS
+    assert parts.names("network") == sorted(PAIRS)

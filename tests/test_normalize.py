@@ -15,12 +15,13 @@ import torchvision
 from ruamel.yaml import YAML
 from sklearn.datasets import load_digits
 
-from ganvas import datasets, files, normalize
+from ganvas import files
+from ganvas.data import datasets, normalize
+from ganvas.data.sources import SOURCES
 from ganvas.errors import GanvasError
-from ganvas.sources import SOURCES
+from ganvas.workflow import instances
 from stages import download as download_stage
 from stages import normalize as normalize_stage
-from stages import paths
 
 SPLITS = ("train", "validation", "test")
 
@@ -50,9 +51,10 @@ class TestDigits:
         monkeypatch.chdir(tmp_path)
         params["datasets"]["digits"]["validation_images"] = 200
         YAML().dump(params, Path("params.yaml"))
-        download_stage.main("digits")
-        normalize_stage.main("digits")
-        folder = paths.normalized("digits")
+        digits = instances.data_set("digits")
+        download_stage.main(digits)
+        normalize_stage.main(digits)
+        folder = Path("data/normalized/digits")
         assert {path.name for path in folder.iterdir()} == {f"{s}.safetensors" for s in SPLITS}
         for split, count in zip(SPLITS, (1097, 200, 500), strict=True):
             loaded = datasets.load(folder, split)

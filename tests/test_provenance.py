@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from stages import provenance
+from ganvas.workflow import provenance
 
 Git = Callable[..., str]
 

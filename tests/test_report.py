@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganvas import report, scoreboard
 from ganvas.errors import GanvasError
-from ganvas.tracking import Origin
+from ganvas.reporting import report, scoreboard
+from ganvas.tracking.runs import Origin
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -186,15 +186,15 @@ def test_each_table_says_what_its_scores_were_computed_from(tmp_path: Path) -> N
 
 
 def test_every_measure_of_the_pipeline_is_explained() -> None:
-    from ganvas import metrics
-    from ganvas.features import Features
+    from ganvas.evaluation.features import Features
+    from ganvas.evaluation.measures import MEASURES
 
     torch = pytest.importorskip("torch")
     random = torch.Generator().manual_seed(0)
     features = torch.rand(60, 4, generator=random).double()
     probabilities = torch.rand(60, 3, generator=random).double().softmax(1)
     of = Features(features=features, probabilities=probabilities)
-    measures = [measure for measure in metrics.MEASURES.values() if measure.of != "pixels"]
+    measures = [measure for measure in MEASURES.values() if measure.of != "pixels"]
     names = {name for measure in measures for name in measure.compare(of, of, 0)} | {"memorisation"}
     assert {name.removesuffix("_std") for name in names} <= scoreboard.MEASURES.keys()
 
@@ -343,12 +343,13 @@ def test_a_missing_file_is_named_with_what_makes_it(tmp_path: Path, name: str) -
 def test_the_stage_asks_for_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from ganvas.workflow import instances
     from stages import report as stage
 
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     with pytest.raises(GanvasError, match=r"data/normalized/digits: missing; .* report@digits"):
-        stage.main("digits")
+        stage.main(instances.data_set("digits"))
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 

@@ -13,13 +13,14 @@ import pytest
 from repositories import commit, edit, run
 from ruamel.yaml import YAML
 
-from ganvas import config, scoreboard
-from stages import freshness, publish
+from ganvas import config
+from ganvas.reporting import scoreboard
+from ganvas.workflow import freshness, instances, pipeline, publication
 
 ROOT = Path(__file__).parents[1]
-FRESHNESS = ("python", "-m", "stages.freshness")
-PUBLISH = ("python", "-m", "stages.publish")
-READMES = tuple(publish.READMES)
+FRESHNESS = ("python", "-m", "ganvas", "freshness")
+PUBLISH = ("python", "-m", "ganvas", "publish")
+READMES = tuple(publication.READMES)
 PICTURE_BYTES = 1_500_000  # all of docs/images
 
 
@@ -117,7 +118,7 @@ def misfits(folder: Path) -> list[str]:
 def outdated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The READMEs whose tables are not those of the results."""
     monkeypatch.chdir(folder)
-    pages = publish.pages(config.load(), freshness.published())
+    pages = publication.pages(config.load(), freshness.published())
     return [name for name, text in pages.items() if (folder / name).read_text() != text]
 
 
@@ -151,7 +152,9 @@ def test_a_result_or_a_table_that_was_edited_is_found(
     assert outdated(clone, monkeypatch) == ["README.vi.md"]
 
 
-def test_the_commit_that_is_named_holds_the_code_that_made_them(results: Path) -> None:
+def test_the_commit_that_is_named_holds_the_code_that_made_them(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = facts(results)
     assert made["dvc_lock"] == hashlib.md5((results / "dvc.lock").read_bytes()).hexdigest()
     if run(results, "git", "cat-file", "-e", made["commit"], check=False).returncode:
@@ -167,6 +170,15 @@ def test_the_commit_that_is_named_holds_the_code_that_made_them(results: Path) -
     for path, md5 in code.items():
         content = run(results, "git", "show", f"{made['commit']}:{path}").stdout
         assert hashlib.md5(content.encode()).hexdigest() == md5, path
+    # Of each model's own parts, dvc.lock has a hash of the folder of links to them.
+    run(results, "git", "checkout", "-q", made["commit"])
+    monkeypatch.chdir(results)
+    for instance in instances.matrix(config.load()):
+        recipe = instance.recipe.model_dump()
+        entry = pipeline.locked()[f"train@{instance.name}"]
+        parts = {dep: md5 for dep, md5 in entry.deps.items() if dep.startswith("data/recipes/")}
+        assert len(parts) == 3
+        assert parts == {dep: pipeline.code_hash(dep, recipe) for dep in parts}
 
 
 def test_every_picture_is_shown_and_all_are_small(results: Path) -> None:
@@ -222,7 +234,9 @@ def test_a_fresh_clone_knows_its_commit_and_writes_the_same_tables(clone: Path) 
 def moved(folder: Path) -> dict[str, set[str]]:
     """What freshness says has moved, by stage."""
     lines = run(folder, *FRESHNESS).stdout.splitlines()[1:-1]
-    return {stage: set(what.split(", ")) for stage, what in (line.split(": ") for line in lines)}
+    found = (line.split(": ") for line in lines)
+    # A part of a model has its files in brackets.
+    return {stage: set(re.split(r", (?![^(]*\))", what)) for stage, what in found}
 
 
 def moved_for_dvc(folder: Path) -> dict[str, set[str]]:
@@ -233,19 +247,27 @@ def moved_for_dvc(folder: Path) -> dict[str, set[str]]:
             if change == "changed command":
                 found.setdefault(stage, set()).add("its command")
                 continue
-            for path, state in change["changed deps"].items():
+            # An output of another kind: links, to code that the models' stages name.
+            assert change.get("changed outs", {}).keys() <= {"data/recipes"}
+            for path, state in change.get("changed deps", {}).items():
                 what = set(state) if path == "params.yaml" and isinstance(state, dict) else {path}
                 found.setdefault(stage, set()).update(what)
     return found
 
 
+def in_dvcs_words(stage: str, what: set[str]) -> set[str]:
+    """A model's part, which freshness names with its files, as the folder that DVC looks at."""
+    folder = f"data/recipes/{stage.partition('@')[2].replace('-', '/')}"
+    return {f"{folder}/{name.partition(' ')[0]}" if " (" in name else name for name in what}
+
+
 @pytest.mark.parametrize(
     ("module", "some"),
     [
-        ("ganvas/metrics/kernel.py", "evaluate@digits-gan"),
-        ("ganvas/networks/gan.py", "train@digits-dcgan"),
+        ("ganvas/evaluation/metrics/kernel.py", "evaluate@digits-gan"),
+        ("ganvas/training/engine.py", "train@digits-dcgan"),
         ("stages/sample.py", "sample@digits-gan"),
-        ("ganvas/report.html.j2", "report@digits"),
+        ("ganvas/reporting/templates/report.html.j2", "report@digits"),
     ],
 )
 def test_an_edited_file_moves_the_stages_that_list_it(folder: Path, module: str, some: str) -> None:
@@ -254,6 +276,25 @@ def test_an_edited_file_moves_the_stages_that_list_it(folder: Path, module: str,
     found = moved(folder)
     assert found == moved_for_dvc(folder)
     assert found[some] == {module} and len(found) < 14
+
+
+def test_an_edited_network_moves_the_models_that_are_built_of_it(folder: Path, clone: Path) -> None:
+    said = {"network (ganvas/networks/dcgan.py)"}
+    for place in (folder, clone):  # the clone has no links
+        path = place / "ganvas/networks/dcgan.py"
+        path.write_text(path.read_text() + "\n")
+        found = moved(place)
+        assert found == {f"{stage}@digits-dcgan": said for stage in ("train", "select", "sample")}
+    assert not (clone / "data").exists()
+    in_words = {stage: in_dvcs_words(stage, what) for stage, what in found.items()}
+    assert in_words == moved_for_dvc(folder)
+
+
+def test_an_edited_part_of_all_models_moves_them_all(clone: Path) -> None:
+    path = clone / "ganvas/training/objectives/non_saturating.py"
+    path.write_text(path.read_text() + "\n")
+    said = {"objective (ganvas/training/objectives/non_saturating.py)"}
+    assert moved(clone) == {f"train@digits-{model}": said for model in ("gan", "dcgan")}
 
 
 def test_an_edited_parameter_moves_the_stages_that_read_it(folder: Path) -> None:
@@ -272,10 +313,10 @@ def test_an_edited_command_dependency_or_list_of_models_is_named(folder: Path) -
     path = folder / "dvc.yaml"
     text = path.read_text()
     changed = text.replace("cmd: python -m stages.report ", "cmd: python -m  stages.report ")
-    changed = changed.replace("      - ganvas/card.py\n", "")
+    changed = changed.replace("      - ganvas/reporting/card.py\n", "")
     path.write_text(changed)
     assert changed != text
-    assert moved(folder) == {"report@digits": {"ganvas/card.py", "its command"}}
+    assert moved(folder) == {"report@digits": {"ganvas/reporting/card.py", "its command"}}
     path.write_text(text)
     edit(folder, matrix__datasets=["digits", "mnist"])
     found = moved(folder)
@@ -385,7 +426,7 @@ def test_seeds_are_those_of_experiments_that_differ_in_nothing_else(folder: Path
     assert shown[1] == pytest.approx(abs(fids[0] - fids[1]) / 2**0.5, abs=1e-3)
 
 
-def test_seeds_are_kept_without_the_experiments_and_dropped_when_code_moved(
+def test_seeds_are_kept_without_the_experiments_and_dropped_when_a_score_moved(
     folder: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(folder, tmp_path / "copy", symlinks=True)
@@ -394,16 +435,23 @@ def test_seeds_are_kept_without_the_experiments_and_dropped_when_code_moved(
         copy, "git", "for-each-ref", "--format=%(refname)", "refs/exps"
     ).stdout.split():
         run(copy, "git", "update-ref", "-d", reference)
-    before = written(copy)
+    before, seeds = written(copy), facts(copy)["seeds"]["digits"]["gan"]
     run(copy, *PUBLISH)
     assert written(copy) == before
     path = copy / "stages/evaluate.py"
     path.write_text(path.read_text() + "\n")
-    commit(copy, "edit")
+    commit(copy, "other code, the same scores")
+    run(copy, "dvc", "repro", "-q")
+    run(copy, *PUBLISH)
+    assert facts(copy)["seeds"]["digits"]["gan"] == seeds  # their commit is the one that made them
+    assert facts(copy)["commit"] == head(copy) != seeds["commit"]
+    commit(copy, "published")
+    edit(copy, evaluate__images=150)
+    commit(copy, "other scores")
     run(copy, "dvc", "repro", "-q")
     run(copy, *PUBLISH)
     assert set(facts(copy)["seeds"]["digits"]["gan"]["fid"]) == {"0"}
-    assert facts(copy)["commit"] == head(copy)
+    assert facts(copy)["seeds"]["digits"]["gan"]["commit"] == head(copy)
 
 
 @pytest.mark.parametrize(

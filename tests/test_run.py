@@ -8,14 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from repositories import environment
 
-from ganvas import config, files, normalize, run
+from ganvas import config, files
+from ganvas.data import normalize
 from ganvas.errors import GanvasError
-from ganvas.training import Training
+from ganvas.training import run
+from ganvas.training.engine import Engine
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
@@ -38,8 +42,13 @@ def start(
     """Five iterations an epoch."""
     settings = config.load(ROOT / "params.yaml").models[model]
     settings = settings.model_copy(update={"batch_size": 8, **recipe})
-    training = Training(settings, images, seed=0, device=CPU, longest=plan.log_every)
-    return run.Run(folder, training, plan)
+    engine = Engine(settings, {"images": images}, seed=0, device=CPU, longest=plan.log_every)
+    return run.Run(folder, engine, plan)
+
+
+def weights(current: run.Run) -> Iterator[torch.Tensor]:
+    """The generator's parameters."""
+    return current.engine.method.networks["generator"].parameters()
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -72,7 +81,8 @@ def test_the_outputs_are_those_of_the_plan(whole: dict[str, bytes]) -> None:
         "progress/iteration-0000015.png",
     }
     lines = whole["history.csv"].decode().splitlines()
-    assert lines[0].split(",") == list(run.HISTORY)
+    columns = ["iteration", "epoch", "discriminator_loss", "generator_loss"]
+    assert lines[0].split(",") == [*columns, "real_probability", "fake_probability"]
     assert [line.split(",")[:2] for line in lines[1:]] == [
         ["4", "0.8"],
         ["8", "1.6"],
@@ -97,10 +107,10 @@ def test_interrupted_and_begun_again_gives_the_same_bytes(
     for count, _ in enumerate(first.go_on(), start=1):
         if count == stops:
             first.interrupt()
-    done = first.training.iteration
+    done = first.engine.iteration
     assert 0 < done < 15
     second = start(tmp_path / "run", images)
-    assert second.training.iteration == done
+    assert second.engine.iteration == done
     list(second.go_on())
     second.export(tmp_path / "out", {})
     assert contents(tmp_path / "out") == whole
@@ -114,7 +124,7 @@ def test_dcgan_goes_on_to_the_byte_too(images: torch.Tensor, tmp_path: Path) -> 
     next(first.go_on())
     first.save()
     second = start(tmp_path / "run", images, model="dcgan")
-    assert second.training.iteration == 2
+    assert second.engine.iteration == 2
     list(second.go_on())
     for current, out in ((whole, tmp_path / "a"), (second, tmp_path / "b")):
         current.export(out, {})
@@ -125,15 +135,15 @@ def test_weights_that_are_not_finite_are_never_exported(
     images: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     current = start(tmp_path, images)
-    advance = current.training.advance
+    advance = current.engine.advance
 
     def spoiled(iterations: int) -> torch.Tensor:
         rows = advance(iterations)
         with torch.no_grad():
-            next(current.training.generator.parameters()).fill_(float("nan"))
+            next(weights(current)).fill_(float("nan"))
         return rows
 
-    monkeypatch.setattr(current.training, "advance", spoiled)
+    monkeypatch.setattr(current.engine, "advance", spoiled)
     with pytest.raises(GanvasError, match="iteration 2: the weights are not finite"):
         list(current.go_on())
     assert not list(tmp_path.rglob("*.safetensors"))
@@ -145,7 +155,7 @@ def test_more_epochs_go_on_from_the_shorter_run(
     short = start(tmp_path / "run", images, PLAN._replace(epochs=1))
     list(short.go_on())
     longer = start(tmp_path / "run", images)
-    assert longer.training.iteration == 5
+    assert longer.engine.iteration == 5
     list(longer.go_on())
     longer.export(tmp_path / "out", {})
     assert contents(tmp_path / "out") == whole
@@ -154,7 +164,7 @@ def test_more_epochs_go_on_from_the_shorter_run(
 def test_fewer_epochs_begin_anew(images: torch.Tensor, tmp_path: Path) -> None:
     list(start(tmp_path / "run", images).go_on())
     short = start(tmp_path / "run", images, PLAN._replace(epochs=1))
-    assert short.training.iteration == 0
+    assert short.engine.iteration == 0
 
 
 def test_a_damaged_state_begins_anew(
@@ -164,25 +174,23 @@ def test_a_damaged_state_begins_anew(
     state = tmp_path / "state.safetensors"
     state.write_bytes(state.read_bytes()[:1000])
     with caplog.at_level(logging.WARNING):
-        assert start(tmp_path, images).training.iteration == 0
+        assert start(tmp_path, images).engine.iteration == 0
     assert "training starts anew" in caplog.text
 
 
 def test_a_state_whose_pictures_are_gone_begins_anew(images: torch.Tensor, tmp_path: Path) -> None:
     list(start(tmp_path, images).go_on())
     (tmp_path / "progress/iteration-0000002.png").unlink()
-    assert start(tmp_path, images).training.iteration == 0
+    assert start(tmp_path, images).engine.iteration == 0
 
 
-def test_the_key_changes_with_every_fact_and_with_the_code(tmp_path: Path) -> None:
-    code = tmp_path / "code.py"
-    code.write_text("a")
-    facts = {"seed": 0, "data": "x"}
-    keys = {run.key(facts, [code]), run.key({**facts, "seed": 1}, [code])}
-    code.write_text("b")
-    keys.add(run.key(facts, [code]))
+def test_the_key_changes_with_every_fact_and_with_the_code() -> None:
+    facts = {"seed": 0, "data": "x", "code": {"a.py": "1"}}
+    keys = {run.key(facts), run.key({**facts, "seed": 1})}
+    keys.add(run.key({**facts, "code": {"a.py": "2"}}))
     assert len(keys) == 3
-    assert run.key({"data": "x", "seed": 0}, [code]) in keys  # the order of facts says nothing
+    again = {"code": {"a.py": "1"}, "data": "x", "seed": 0}
+    assert run.key(again) in keys  # the order of facts says nothing
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_iteration_and_keeps_the_last_state(
@@ -193,23 +201,23 @@ def test_a_loss_that_is_not_finite_stops_with_the_iteration_and_keeps_the_last_s
     next(stops)
     next(stops)
     saved = (tmp_path / "state.safetensors").read_bytes()
-    iteration = current.training.iteration
+    iteration = current.engine.iteration
     with torch.no_grad():
-        next(current.training.generator.parameters()).fill_(float("nan"))
+        next(weights(current)).fill_(float("nan"))
     with pytest.raises(GanvasError, match=rf"iteration {iteration + 1}: a loss is not finite") as e:
         list(stops)
     assert "discriminator nan, generator nan" in str(e.value) and "\n" not in str(e.value)
     assert "lower lr_generator" in str(e.value)
     after = start(tmp_path, images)
-    assert after.training.iteration <= iteration
-    assert all(bool(p.isfinite().all()) for p in after.training.generator.parameters())
+    assert after.engine.iteration <= iteration
+    assert all(bool(p.isfinite().all()) for p in weights(after))
     assert saved == (tmp_path / "state.safetensors").read_bytes()
 
 
 def test_weights_that_are_not_finite_are_never_saved(images: torch.Tensor, tmp_path: Path) -> None:
     current = start(tmp_path, images)
     with torch.no_grad():
-        next(current.training.generator.parameters()).fill_(float("inf"))
+        next(weights(current)).fill_(float("inf"))
     current.save()
     assert not (tmp_path / "state.safetensors").exists()
 
@@ -227,7 +235,7 @@ def test_a_discriminator_that_has_won_is_a_warning(images: torch.Tensor, tmp_pat
 def test_a_second_process_on_the_same_model_stops(tmp_path: Path) -> None:
     with run.exclusive(tmp_path / "model.lock", "mnist-gan"):
         code = (
-            "from pathlib import Path; from ganvas import run\n"
+            "from pathlib import Path; from ganvas.training import run\n"
             f"with run.exclusive(Path({str(tmp_path)!r}) / 'model.lock', 'mnist-gan'): pass"
         )
         done = subprocess.run(
@@ -263,8 +271,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from ruamel.yaml import YAML
 
     folder = tmp_path_factory.mktemp("workspace")
-    for package in ("ganvas", "stages"):
-        (folder / package).symlink_to(ROOT / package)
+    for name in ("ganvas", "stages", "dvc.yaml"):
+        (folder / name).symlink_to(ROOT / name)
     yaml = YAML(typ="safe")
     params = yaml.load((ROOT / "params.yaml").read_text()) | yaml.load(TINY)
     params["datasets"]["digits"]["models"]["gan"] = {
@@ -284,9 +292,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(folder: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "stages.train", "--dataset", "digits", "--model", "gan"]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("DVC_")}
-    environment["OMP_NUM_THREADS"] = "1"  # tiny networks gain nothing from more
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    variables = environment()
+    return subprocess.Popen(command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ganvas import networks, pictures, sampling, seeds
+from ganvas import networks, pictures, seeds
+from ganvas.drawing import sampling
 from ganvas.errors import GanvasError
-from ganvas.training import to_uint8
+from ganvas.networks import to_uint8
 
 LATENT = 10
 
@@ -201,41 +202,37 @@ class TestGrid:
 
 class TestGif:
     @pytest.fixture
-    def frames(self, tmp_path: Path) -> list[Path]:
+    def frames(self) -> list[Image.Image]:
         """Four pictures, as a training that makes progress draws them."""
         stream = np.random.default_rng(0)
-        paths = [tmp_path / f"{number}.png" for number in range(4)]
-        for path in paths:
-            images = stream.integers(0, 256, (4, 28, 28), dtype=np.uint8)
-            pictures.save_png(path, pictures.grid(images, columns=2, scale=2))
-        return paths
+        drawn = stream.integers(0, 256, (4, 4, 28, 28), dtype=np.uint8)
+        return [pictures.grid(images, columns=2, scale=2) for images in drawn]
 
     def test_shows_every_frame_and_the_last_one_three_times_as_long(
-        self, frames: list[Path], tmp_path: Path
+        self, frames: list[Image.Image], tmp_path: Path
     ) -> None:
         pictures.save_gif(tmp_path / "progress.gif", frames)
         with Image.open(tmp_path / "progress.gif") as animation:
             assert animation.n_frames == 4
             durations = []
-            for number, path in enumerate(frames):
+            for number, frame in enumerate(frames):
                 animation.seek(number)
                 durations.append(animation.info["duration"])
-                with Image.open(path) as frame:
-                    assert (np.asarray(animation.convert("L")) == np.asarray(frame)).all()
+                assert (np.asarray(animation.convert("L")) == np.asarray(frame)).all()
         assert durations == [600, 600, 600, 1800]  # milliseconds
 
-    def test_begins_anew_for_ever(self, frames: list[Path], tmp_path: Path) -> None:
+    def test_begins_anew_for_ever(self, frames: list[Image.Image], tmp_path: Path) -> None:
         pictures.save_gif(tmp_path / "progress.gif", frames)
         with Image.open(tmp_path / "progress.gif") as animation:
             assert animation.info["loop"] == 0
 
-    def test_of_one_frame_is_that_picture(self, frames: list[Path], tmp_path: Path) -> None:
+    def test_of_one_frame_is_that_picture(self, frames: list[Image.Image], tmp_path: Path) -> None:
         pictures.save_gif(tmp_path / "progress.gif", frames[:1])
-        with Image.open(tmp_path / "progress.gif") as animation, Image.open(frames[0]) as frame:
+        with Image.open(tmp_path / "progress.gif") as animation:
             assert animation.n_frames == 1
-            assert (np.asarray(animation.convert("L")) == np.asarray(frame)).all()
+            assert (np.asarray(animation.convert("L")) == np.asarray(frames[0])).all()
 
-    def test_repeats_to_the_byte(self, frames: list[Path], tmp_path: Path) -> None:
+    def test_repeats_to_the_byte(self, frames: list[Image.Image], tmp_path: Path) -> None:
         for name in ("a.gif", "b.gif"):
             pictures.save_gif(tmp_path / name, frames)
         assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()

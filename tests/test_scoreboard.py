@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ganvas import scoreboard
+from ganvas.reporting import scoreboard
 
 NAN = float("nan")
 

@@ -11,10 +11,12 @@ import pytest
 import torch
 from repositories import edit, run
 
-from ganvas import checkpoints, classifier, features, sampling
+from ganvas.drawing import sampling
 from ganvas.errors import GanvasError
-from ganvas.metrics import frechet_distance, statistics
-from ganvas.selection import Scored, choose
+from ganvas.evaluation import classifier, features
+from ganvas.evaluation.measures import frechet_distance, statistics
+from ganvas.evaluation.selection import Scored, choose
+from ganvas.training import checkpoints
 
 
 def scored(*rows: tuple[int, float, float]) -> list[Scored]:

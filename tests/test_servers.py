@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from repositories import commit, environment, make, ran, run
+from repositories import commit, copy, edit, environment, ran, run
 from ruamel.yaml import YAML
 
-from stages import provenance
+from ganvas.workflow import provenance
 
 PACKAGES = ("boto3", "dvc_s3", "moto", "psycopg")
 CREDENTIALS = {
@@ -179,22 +179,21 @@ def logs_of_a_failure(servers: Servers) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Path:
-    """Where one member of the team made everything, and pushed it."""
-    folder = tmp_path_factory.mktemp("repository")
+def repository(original: Path, tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Path:
+    """Where one member of the team trained both models anew, for one epoch, and pushed all."""
+    folder = copy(original, tmp_path_factory.mktemp("team") / "repository")
+    (folder / "mlflow.db").unlink()
+    for name in ("mlruns", "runs", ".ganvas"):
+        shutil.rmtree(folder / name)
     tiny = {"epochs": 1, "checkpoint_every": 1}
-    make(
-        folder,
-        matrix__datasets=["digits"],
-        datasets__digits__models={"gan": dict(tiny), "dcgan": dict(tiny)},
-        datasets__digits__classifier={"epochs": 1},
-        train__log_every=5,
-        train__pictures=[10],
-        select__images=100,
-        evaluate__images=100,
-    )
+    edit(folder, datasets__digits__models={"gan": dict(tiny), "dcgan": dict(tiny)})
+    edit(folder, tracking__enabled=True)
+    commit(folder, "one epoch")
     done = run(folder, "dvc", "repro", **servers.client)
     assert "not tracked" not in done.stdout + done.stderr, done.stderr
+    stages = ("train", "select", "sample", "evaluate")
+    of_models = {f"{stage}@digits-{model}" for stage in stages for model in ("gan", "dcgan")}
+    assert ran(done) == {"params", "report@digits"} | of_models
     return folder
 
 
@@ -299,7 +298,10 @@ def test_a_pull_brings_back_every_output_and_nothing_runs_again(
     outputs = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
     assert not (clone / "models").exists()
     run(clone, "dvc", "pull", **servers.client)
+    links = outputs.pop("data/recipes")  # made, and kept nowhere
     assert {path: provenance.dvc_hash(clone / path) for path in outputs} == outputs
+    assert ran(run(clone, "dvc", "repro", **servers.client)) == {"params"}
+    assert provenance.dvc_hash(clone / "data/recipes") == links
     done = run(clone, "dvc", "repro", **servers.client)
     assert ran(done) == set() and "up to date" in done.stdout
 
@@ -327,7 +329,7 @@ def test_lineage_speaks_of_the_servers_runs_and_fills_a_server(
 
     def lineage(*arguments: str) -> str:
         return run(
-            repository, "python", "-m", "stages.lineage", *arguments, **servers.client
+            repository, "python", "-m", "ganvas", "lineage", *arguments, **servers.client
         ).stdout
 
     client, before = MlflowClient(servers.mlflow), runs(servers)

@@ -22,7 +22,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import imports
 import mlflow
 import mlflow.pyfunc
 import numpy as np
@@ -33,19 +32,14 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from torch import nn
 
-from ganvas import (
-    card,
-    checkpoints,
-    classifier,
-    conditional,
-    features,
-    files,
-    networks,
-    registry,
-    sampling,
-    tracking,
-)
+from ganvas import files, networks
+from ganvas.drawing import conditional, sampling
 from ganvas.errors import GanvasError
+from ganvas.evaluation import classifier, features
+from ganvas.reporting import card
+from ganvas.tracking import registry, runs
+from ganvas.training import checkpoints
+from ganvas.workflow import modules
 
 ROOT = Path(__file__).parents[1]
 LATENT, FEATURES, SIZE = 10, 16, 28
@@ -154,10 +148,10 @@ def test_the_folder_holds_no_pickle_and_no_path_of_this_machine(saved: Path) -> 
 
 def test_the_requirements_are_what_the_served_modules_import(saved: Path) -> None:
     seen: set[str] = set()
-    todo = {"ganvas/serving.py", "ganvas/__init__.py"}
+    todo = {"ganvas/tracking/serving.py", "ganvas/__init__.py"}
     while todo:
         seen.add(file := todo.pop())
-        todo |= imports.direct(file) - seen
+        todo |= modules.direct(file) - seen
     names = {
         name.split(".")[0]
         for file in seen
@@ -320,7 +314,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("root")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        tracking.connect(folder, "digits")
+        runs.connect(folder, "digits")
     return folder
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganvas import pictures, scoreboard, showcase
+from ganvas import pictures
 from ganvas.errors import GanvasError
+from ganvas.reporting import scoreboard, showcase
 
 
 def test_the_words_of_both_languages_are_the_same_ones() -> None:

@@ -13,10 +13,10 @@ import mlflow
 import pytest
 from PIL import Image
 
-from ganvas import tracking
 from ganvas.errors import GanvasError
-from ganvas.events import Events
-from ganvas.tracking import Tracker
+from ganvas.tracking import runs
+from ganvas.tracking.events import Events
+from ganvas.tracking.runs import Tracker
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,12 +54,12 @@ def test_a_run_holds_parameters_curves_pictures_and_tags(tmp_path: Path) -> None
 def test_the_next_stage_finds_the_run_by_the_generator(tmp_path: Path) -> None:
     with Tracker(tmp_path, "digits", "a") as tracker:
         tracker.keep_run_id(tmp_path / "trained")
-        tracker.tags({tracking.GENERATOR_TAG: "abc.dir"})
-    [trained] = tracking.runs(tmp_path, "digits")
+        tracker.tags({runs.GENERATOR_TAG: "abc.dir"})
+    [trained] = runs.search(tmp_path, "digits")
     with Tracker(tmp_path, "digits", "a", generator="abc.dir") as tracker:
         tracker.keep_run_id(tmp_path / "evaluated")
         tracker.metrics({"fid": 1.0})
-    [evaluated] = tracking.runs(tmp_path, "digits")
+    [evaluated] = runs.search(tmp_path, "digits")
     assert evaluated.data.metrics == {"fid": 1.0}
     # What mlflow ui calls its duration is the training's.
     assert evaluated.info.end_time == trained.info.end_time
@@ -81,12 +81,12 @@ def test_a_killed_training_goes_on_in_its_run(tmp_path: Path) -> None:
 
 
 def test_the_newest_runs_differ_in_colour(tmp_path: Path) -> None:
-    for _ in range(len(tracking.COLOURS) + 1):
+    for _ in range(len(runs.COLOURS) + 1):
         with Tracker(tmp_path, "digits", "a"):
             pass
-    newest_first = [run.data.tags[tracking.COLOUR_TAG] for run in tracking.runs(tmp_path, "digits")]
-    assert len(set(newest_first)) == len(tracking.COLOURS)
-    assert len(set(newest_first[:-1])) == len(tracking.COLOURS)
+    newest_first = [run.data.tags[runs.COLOUR_TAG] for run in runs.search(tmp_path, "digits")]
+    assert len(set(newest_first)) == len(runs.COLOURS)
+    assert len(set(newest_first[:-1])) == len(runs.COLOURS)
 
 
 def test_a_stage_that_fails_marks_its_run(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_server_that_does_not_answer_costs_one_line_and_little_time(
     with caplog.at_level(logging.WARNING), Tracker(tmp_path, "digits", "digits-gan") as tracker:
         for step in range(100):
             tracker.metrics({"loss": 1.0}, step)
-    assert time.monotonic() - began < tracking.PATIENCE / 2
+    assert time.monotonic() - began < runs.PATIENCE / 2
     [said] = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
     assert said.startswith(f"MLflow: {address}: {trouble}: ") and len(said) < 160
     assert said.endswith("; digits-gan is not tracked from here on") and "\n" not in said
@@ -134,8 +134,8 @@ def test_a_locked_database_does_not_hold_the_training_up(
 ) -> None:
     import sqlite3
 
-    tracking.connect(tmp_path, "digits")
-    monkeypatch.setattr(tracking, "PATIENCE", 2)
+    runs.connect(tmp_path, "digits")
+    monkeypatch.setattr(runs, "PATIENCE", 2)
     with sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         began = time.monotonic()
@@ -151,7 +151,7 @@ def test_processes_that_start_on_a_fresh_database_at_once_all_get_their_run(
     tmp_path: Path,
 ) -> None:
     code = (
-        "import sys; from pathlib import Path; from ganvas.tracking import Tracker\n"
+        "import sys; from pathlib import Path; from ganvas.tracking.runs import Tracker\n"
         "with Tracker(Path(sys.argv[1]), 'digits', 'run') as tracker: tracker.metrics({'a': 1})"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -196,7 +196,7 @@ def test_points_wait_for_others_and_are_all_there_at_the_end(
 def test_a_curve_shows_while_the_training_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "GATHERED", 0.2)
+    monkeypatch.setattr(runs, "GATHERED", 0.2)
     with Tracker(tmp_path, "digits", "a") as tracker:
         run_id = tracker.ask(lambda client, run: run)
         assert run_id
@@ -214,14 +214,14 @@ def test_no_answer_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with Tracker(tmp_path, "digits", "a", enabled=False) as tracker:
         assert tracker.origin() is None
     with pytest.raises(GanvasError, match="MLFLOW_TRACKING_URI"):
-        tracking.runs(tmp_path, "digits")
+        runs.search(tmp_path, "digits")
 
 
 def test_the_origin_of_what_dvc_restored_is_the_run_that_made_it(tmp_path: Path) -> None:
     for generator in ("a", "b"):
         commit = {"mlflow.source.git.commit": f"commit of {generator}"}
         with Tracker(tmp_path, "digits", "digits-gan", tags=commit) as tracker:
-            tracker.tags({tracking.GENERATOR_TAG: generator, "dvc.train": "key"})
+            tracker.tags({runs.GENERATOR_TAG: generator, "dvc.train": "key"})
     origins = {}
     for generator in ("a", "b", "c"):
         with Tracker(tmp_path, "digits", "digits-gan", generator=generator) as tracker:
@@ -237,26 +237,26 @@ def test_an_experiment_that_another_machine_makes_first_is_used(
 ) -> None:
     asked = []
     get = mlflow.MlflowClient.get_experiment_by_name
-    there = tracking.connect(tmp_path, "digits")[1]
+    there = runs.connect(tmp_path, "digits")[1]
 
     def not_yet(self: mlflow.MlflowClient, name: str) -> object:
         asked.append(name)
         return get(self, name) if len(asked) > 1 else None
 
     monkeypatch.setattr(mlflow.MlflowClient, "get_experiment_by_name", not_yet)
-    assert tracking.connect(tmp_path, "digits")[1] == there
+    assert runs.connect(tmp_path, "digits")[1] == there
 
 
 def test_an_empty_address_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    found, experiment = tracking.connect(tmp_path, "digits")
+    found, experiment = runs.connect(tmp_path, "digits")
     where = found.get_experiment(experiment).artifact_location
     assert where.endswith(f"{tmp_path.name}/mlruns/{experiment}") or where.endswith("mlruns")
     assert (tmp_path / "mlflow.db").exists()
 
 
 def test_looking_at_a_store_that_is_not_there_makes_none(tmp_path: Path) -> None:
-    assert tracking.runs(tmp_path, "digits") == []
+    assert runs.search(tmp_path, "digits") == []
     assert list(tmp_path.iterdir()) == []
 
 

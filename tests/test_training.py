@@ -1,6 +1,7 @@
 """The training step: exact, repeatable, and the same function as the plain one."""
 
 import copy
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -9,7 +10,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ganvas import config, devices, seeds
 from ganvas.errors import GanvasError
-from ganvas.training import Training, to_uint8
+from ganvas.networks import to_uint8
+from ganvas.training.engine import Engine
 
 RECIPES = ("gan", "dcgan")
 CPU = torch.device("cpu")
@@ -30,39 +32,59 @@ def recipe(name: str, **changes: object) -> config.Recipe:
     return config.load().models[name].model_copy(update={"batch_size": 8, **changes})
 
 
-def weights(training: Training) -> dict[str, torch.Tensor]:
-    return {k: v.clone() for k, v in training.state().items()}
+def begin(
+    recipe: config.Recipe,
+    images: torch.Tensor,
+    seed: int,
+    device: torch.device = CPU,
+    precision: str = "float32",
+) -> Engine:
+    return Engine(recipe, {"images": images}, seed, device, precision)
+
+
+def weights(engine: Engine) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in engine.state().items()}
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """However many the tests have."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("name", RECIPES)
 def test_same_seed_same_bytes_whatever_ran_before(name: str, images: torch.Tensor) -> None:
-    first = Training(recipe(name), images, seed=1, device=CPU)
+    first = begin(recipe(name), images, seed=1)
     measured = first.advance(9)
     torch.manual_seed(123)
     torch.randn(7)
-    second = Training(recipe(name), images, seed=1, device=CPU)
+    second = begin(recipe(name), images, seed=1)
     assert torch.equal(second.advance(4), measured[:4])
-    second.generate(torch.randn(3, 100))  # a picture on the way changes nothing
+    second.method.draw(second)  # a picture on the way changes nothing
     assert torch.equal(second.advance(5), measured[4:])
     assert same(weights(first), weights(second))
 
 
 def test_another_seed_gives_other_weights(images: torch.Tensor) -> None:
-    first, second = (Training(recipe("gan"), images, seed, CPU) for seed in (1, 2))
+    first, second = (begin(recipe("gan"), images, seed) for seed in (1, 2))
     assert not same(weights(first), weights(second))
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_state_restored_goes_on_to_the_byte(name: str, images: torch.Tensor) -> None:
-    whole = Training(recipe(name, ema_decay=0.9), images, seed=0, device=CPU)
+    whole = begin(recipe(name, ema_decay=0.9), images, seed=0)
     whole.advance(4)
     state = load(save({k: v.contiguous() for k, v in whole.state().items()}))  # as in a file
     measured = whole.advance(9)  # across the end of an epoch of 6
-    resumed = Training(recipe(name, ema_decay=0.9), images, seed=0, device=CPU)
+    resumed = begin(recipe(name, ema_decay=0.9), images, seed=0)
     resumed.restore(state)
     assert resumed.iteration == 4
     assert torch.equal(resumed.advance(9), measured)
@@ -74,8 +96,9 @@ def test_state_restored_goes_on_to_the_byte(name: str, images: torch.Tensor) -> 
 def test_an_iteration_is_the_plain_one(name: str, steps: int, images: torch.Tensor) -> None:
     """The textbook iteration, written out with separate passes and binary cross entropy."""
     settings = recipe(name, discriminator_steps=steps)
-    ours = Training(settings, images, seed=3, device=CPU)
-    generator, discriminator = copy.deepcopy((ours.generator, ours.discriminator))
+    ours = begin(settings, images, seed=3)
+    networks = ours.method.networks
+    generator, discriminator = copy.deepcopy((networks["generator"], networks["discriminator"]))
     beta1, beta2 = settings.betas
     adam_g = torch.optim.Adam(generator.parameters(), settings.lr_generator, (beta1, beta2))
     adam_d = torch.optim.Adam(discriminator.parameters(), settings.lr_discriminator, (beta1, beta2))
@@ -100,74 +123,74 @@ def test_an_iteration_is_the_plain_one(name: str, steps: int, images: torch.Tens
         plain.append([loss_d.item(), loss_g.item()])
     measured = ours.advance(2)
     torch.testing.assert_close(measured[:, :2], torch.tensor(plain), rtol=1e-4, atol=1e-5)
-    for mine, theirs in ((ours.generator, generator), (ours.discriminator, discriminator)):
+    for mine, theirs in (("generator", generator), ("discriminator", discriminator)):
         for key, value in theirs.state_dict().items():
             # Adam's first steps divide tiny gradients by themselves: bounded by the step length.
-            torch.testing.assert_close(mine.state_dict()[key], value, rtol=1e-3, atol=1e-4)
+            found = networks[mine].state_dict()[key]
+            torch.testing.assert_close(found, value, rtol=1e-3, atol=1e-4)
 
 
 def test_each_discriminator_step_updates_the_discriminator(images: torch.Tensor) -> None:
-    training = Training(recipe("gan", discriminator_steps=3), images, seed=0, device=CPU)
-    training.advance(2)
-    steps = {
-        name: int(optimizer.state()["step"]) for name, optimizer in training.optimizers.items()
-    }
+    engine = begin(recipe("gan", discriminator_steps=3), images, seed=0)
+    engine.advance(2)
+    steps = {name: int(optimizer.state()["step"]) for name, optimizer in engine.optimizers.items()}
     assert steps == {"discriminator": 6, "generator": 2}
 
 
 def test_no_gradient_is_computed_for_the_network_that_does_not_learn(
     images: torch.Tensor,
 ) -> None:
-    training = Training(recipe("dcgan"), images, seed=0, device=CPU)
-    training.advance(1)
-    networks = (training.generator, training.discriminator)
+    engine = begin(recipe("dcgan"), images, seed=0)
+    engine.advance(1)
+    networks = engine.method.networks.values()
+    assert len(networks) == 2
     assert all(p.grad is None for network in networks for p in network.parameters())
 
 
 def test_an_epoch_shows_each_image_at_most_once(images: torch.Tensor) -> None:
-    training = Training(recipe("gan"), images, seed=0, device=CPU)
-    assert training.iterations_per_epoch == 6
-    training.advance(6)
-    first = training._order.clone()
+    engine = begin(recipe("gan"), images, seed=0)
+    assert engine.iterations_per_epoch == 6
+    engine.advance(6)
+    first = engine._order.clone()
     assert sorted(first.tolist()) == list(range(50))
-    training.advance(1)
-    assert not torch.equal(first, training._order)
+    engine.advance(1)
+    assert not torch.equal(first, engine._order)
 
 
 def test_the_moving_average_follows_its_equation(images: torch.Tensor) -> None:
-    training = Training(recipe("gan", ema_decay=0.75), images, seed=0, device=CPU)
-    assert training.ema is not None
-    expected = [p.detach().clone() for p in training.generator.parameters()]
+    engine = begin(recipe("gan", ema_decay=0.75), images, seed=0)
+    generator, average = engine.method.networks["generator"], engine.averages["generator"]
+    expected = [p.detach().clone() for p in generator.parameters()]
     for _ in range(3):
-        training.advance(1)
+        engine.advance(1)
         expected = [
             0.75 * old + 0.25 * new
-            for old, new in zip(expected, training.generator.parameters(), strict=True)
+            for old, new in zip(expected, generator.parameters(), strict=True)
         ]
-    torch.testing.assert_close(list(training.ema.parameters()), expected)
+    torch.testing.assert_close(list(average.parameters()), expected)
 
 
 def test_bfloat16_trains_and_repeats(images: torch.Tensor) -> None:
-    runs = [Training(recipe("dcgan"), images, 0, CPU, "bfloat16").advance(5) for _ in range(2)]
+    runs = [begin(recipe("dcgan"), images, 0, precision="bfloat16").advance(5) for _ in range(2)]
     assert torch.equal(*runs) and bool(runs[0].isfinite().all())
-    exact = Training(recipe("dcgan"), images, 0, CPU).advance(5)
+    exact = begin(recipe("dcgan"), images, 0).advance(5)
     assert not torch.equal(runs[0], exact)
     torch.testing.assert_close(runs[0], exact, rtol=0.1, atol=0.1)
 
 
 def test_a_batch_larger_than_the_data_is_refused(images: torch.Tensor) -> None:
     with pytest.raises(GanvasError, match="batch_size: 64 is more than the 50 training images"):
-        Training(recipe("gan", batch_size=64), images, 0, CPU)
+        begin(recipe("gan", batch_size=64), images, 0)
 
 
 def test_a_state_that_lacks_something_changes_nothing(images: torch.Tensor) -> None:
-    training = Training(recipe("gan"), images, seed=0, device=CPU)
-    before = weights(training)
-    other = Training(recipe("gan"), images, seed=1, device=CPU).state()
+    engine = begin(recipe("gan"), images, seed=0)
+    before = weights(engine)
+    other = begin(recipe("gan"), images, seed=1).state()
     del other["noise"]
     with pytest.raises(KeyError, match="noise"):
-        training.restore(other)
-    assert same(before, weights(training))
+        engine.restore(other)
+    assert same(before, weights(engine))
 
 
 def test_uint8_covers_the_whole_range() -> None:
@@ -184,9 +207,9 @@ def test_the_cuda_graph_replays_the_eager_iteration(
 ) -> None:
     device = devices.choose("cuda")
     settings = recipe(name, discriminator_steps=steps, ema_decay=0.9)
-    graphed = Training(settings, images, 0, device)
+    graphed = begin(settings, images, 0, device)
     replayed = graphed.advance(13)
-    monkeypatch.setattr(Training, "_capture", lambda self: None)
-    eager = Training(settings, images, 0, device)
+    monkeypatch.setattr(Engine, "_capture", lambda self: None)
+    eager = begin(settings, images, 0, device)
     assert torch.equal(replayed, eager.advance(13))
     assert same(weights(graphed), weights(eager))

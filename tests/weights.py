@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ganvas import inception
+from ganvas.evaluation import inception
 
 
 def random_weights(folder: Path) -> Path:

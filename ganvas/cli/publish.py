@@ -1,0 +1,31 @@
+"""README's tables and pictures."""
+
+from typing import Annotated
+
+import typer
+
+EXAMPLES = """\
+  ganvas publish
+  ganvas publish --tables"""
+
+
+def publish(
+    tables: Annotated[
+        bool,
+        typer.Option("--tables", help="The tables alone: needs nothing but what git holds."),
+    ] = False,
+) -> None:
+    """Write README's tables and pictures, and docs/results.json.
+
+    From what `dvc repro` has just made of a clean commit; refuses where it is not of one.
+    """
+    from ganvas import config
+    from ganvas.workflow import paths, publication
+
+    params = config.load()
+    if tables:
+        publication.write_tables(params)
+    else:
+        publication.write(params)
+    also = "" if tables else f", {paths.PUBLISHED}, docs/images"
+    print(f"written: {', '.join(publication.READMES)}{also}")

@@ -1,0 +1,1 @@
+"""Data sets: fetched, brought to arrays of one shape, read; and images from elsewhere."""

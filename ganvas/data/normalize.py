@@ -1,0 +1,117 @@
+"""From a data set as published to arrays of one shape: uint8 images and int64 labels."""
+
+import gzip
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from ganvas import files
+from ganvas.data.sources import SOURCES
+from ganvas.errors import GanvasError
+
+DIGITS = "digits.safetensors"
+
+
+def splits(
+    dataset: str, raw: Path, image_size: int, validation_images: int
+) -> dict[str, dict[str, np.ndarray]]:
+    """The splits `train`, `validation` and `test` of the files in `raw`.
+
+    Each is `images` uint8 (N, 1, image_size, image_size), 0 to 255, and `labels` int64 (N,).
+    The validation split is the last `validation_images` of the published training split.
+    Raises `GanvasError` on a file that is not what the data set's catalogue says.
+    """
+    train, test = _digits(raw / DIGITS) if dataset == "digits" else _mnist(raw)
+    source = SOURCES[dataset]
+    found = {len(train[0]), len(train[1])}, {len(test[0]), len(test[1])}
+    if found != ({source.train_images}, {source.test_images}):
+        raise GanvasError(
+            f"{raw}: not those published, by their number; dvc repro --force download"
+        )
+    cut = len(train[0]) - validation_images
+    parts = {
+        "train": (train[0][:cut], train[1][:cut]),
+        "validation": (train[0][cut:], train[1][cut:]),
+        "test": test,
+    }
+    return {
+        split: {"images": _resize(images, image_size)[:, None], "labels": labels.astype(np.int64)}
+        for split, (images, labels) in parts.items()
+    }
+
+
+def export_digits(path: Path) -> None:
+    """Write scikit-learn's digits: `images` uint8 (1797, 8, 8), 0 to 16, and `labels` int64."""
+    from sklearn.datasets import load_digits  # slow to import, only needed here
+
+    digits = load_digits()
+    write(path, {"images": digits.images.astype(np.uint8), "labels": digits.target})
+
+
+def write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """A safetensors file of the arrays. Without PyTorch, which takes longer to import than this."""
+    files.write_bytes(path, save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
+
+
+def _mnist(raw: Path) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    train, test = (
+        (
+            read_idx(raw / f"{part}-images-idx3-ubyte.gz"),
+            read_idx(raw / f"{part}-labels-idx1-ubyte.gz"),
+        )
+        for part in ("train", "t10k")
+    )
+    return train, test
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """A gzipped IDX file of unsigned bytes (format: LeCun's MNIST page) as a uint8 array."""
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise GanvasError(f"{path}: cannot be read ({error}); delete it, dvc repro again") from None
+    # Magic number: two zero bytes, the type (8: unsigned byte), the number of dimensions.
+    if len(content) < 4 or content[:3] != b"\0\0\x08" or len(content) < 4 + 4 * content[3]:
+        raise GanvasError(f"{path}: not an IDX file of bytes; delete it, dvc repro again")
+    start = 4 + 4 * content[3]
+    shape = np.frombuffer(content[4:start], ">u4").tolist()
+    if len(content) - start != math.prod(shape):
+        raise GanvasError(f"{path}: not as long as it says; delete it, dvc repro again")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def _digits(path: Path) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    from sklearn.model_selection import train_test_split  # slow to import, only needed here
+
+    try:
+        tensors = load_file(path)
+        images, labels = tensors["images"], tensors["labels"]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise GanvasError(f"{path}: cannot be read ({error}); delete it, dvc repro again") from None
+    # scikit-learn's order is by writer; a stratified random split makes both parts alike.
+    train, test = train_test_split(
+        np.arange(len(images)),
+        test_size=SOURCES["digits"].test_images,
+        stratify=labels,
+        random_state=0,
+    )
+    grey = np.round(images * (255 / 16)).astype(np.uint8)  # published as 0 to 16
+    return (grey[train], labels[train]), (grey[test], labels[test])
+
+
+def _resize(images: np.ndarray, image_size: int) -> np.ndarray:
+    if images.shape[1:] == (image_size, image_size):
+        return images
+    return np.stack(
+        [
+            np.asarray(
+                Image.fromarray(image).resize((image_size, image_size), Image.Resampling.BICUBIC)
+            )
+            for image in images
+        ]
+    )

@@ -1,0 +1,1 @@
+"""How good are generated images? Features of an extractor in, numbers out."""

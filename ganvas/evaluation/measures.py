@@ -1,0 +1,108 @@
+"""Measures of generated images: one file each, pure functions, float64; here their registry.
+
+`MEASURES` is what the stages reference and evaluate walk. An entry says what it is computed of and
+takes the real side, the generated side and a seed; it returns flat numbers under stable names. To
+add a measure, write its file and one entry below. The floor of a measure is the same call with real
+training images in the place of the generated ones.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+from ganvas.evaluation.features import Features
+from ganvas.evaluation.metrics.arrays import Array
+from ganvas.evaluation.metrics.frechet import (
+    frechet_distance,
+    frechet_distance_deviation,
+    frechet_distance_infinity,
+    statistics,
+)
+from ganvas.evaluation.metrics.inception_score import inception_score
+from ganvas.evaluation.metrics.kernel import kernel_distance
+from ganvas.evaluation.metrics.manifold import manifold
+from ganvas.evaluation.metrics.memorisation import (
+    memorisation,
+    memorisation_from_distances,
+    nearest,
+    nearest_distance,
+)
+from ganvas.evaluation.metrics.modes import class_histogram, modes
+
+__all__ = [
+    "MEASURES",
+    "Measure",
+    "RealPixels",
+    "class_histogram",
+    "frechet_distance",
+    "frechet_distance_deviation",
+    "frechet_distance_infinity",
+    "inception_score",
+    "kernel_distance",
+    "manifold",
+    "memorisation",
+    "memorisation_from_distances",
+    "modes",
+    "nearest",
+    "nearest_distance",
+    "statistics",
+]
+
+
+class Measure(NamedTuple):
+    """`of`: features of any extractor, classes where they are the data set's own, or pixels."""
+
+    of: Literal["features", "classes", "pixels"]
+    compare: Callable[[Any, Any, int], dict[str, float]]
+
+
+class RealPixels(NamedTuple):
+    """Real images to hold generated ones against."""
+
+    train: Array  # uint8 (M, H, W): what the generator was trained on
+    test_distance: float  # nearest_distance(test, train): the same for every model, so made once
+
+
+def _frechet(real: Features, fake: Features, seed: int) -> dict[str, float]:
+    mu, sigma = statistics(real.features)
+    return {
+        "fid": frechet_distance(mu, sigma, *statistics(fake.features)),
+        "fid_std": frechet_distance_deviation(mu, sigma, fake.features, seed=seed),
+        "fid_infinity": frechet_distance_infinity(real.features, fake.features, seed),
+    }
+
+
+def _inception_score(real: Features, fake: Features, seed: int) -> dict[str, float]:
+    mean, deviation = inception_score(fake.probabilities, seed=seed)
+    return {"inception_score": mean, "inception_score_std": deviation}
+
+
+def _kernel(real: Features, fake: Features, seed: int) -> dict[str, float]:
+    # KID has no bias at any size, so a small data set is compared in smaller subsets; half of it
+    # at most, since subsets that are all the same would have no deviation.
+    size = min(1000, len(real.features) // 2, len(fake.features) // 2)
+    mean, deviation = kernel_distance(real.features, fake.features, subset_size=size, seed=seed)
+    return {"kid": mean, "kid_std": deviation}
+
+
+def _manifold(real: Features, fake: Features, seed: int) -> dict[str, float]:
+    return manifold(real.features, fake.features)
+
+
+def _modes(real: Features, fake: Features, seed: int) -> dict[str, float]:
+    found = modes(fake.probabilities, class_histogram(real.probabilities))
+    return {"modes_covered": float(found["covered"]), "modes_kl": found["kl"]}
+
+
+def _memorisation(real: RealPixels, fake: Array, seed: int) -> dict[str, float]:
+    distance = nearest_distance(fake, real.train)
+    return {"memorisation": memorisation_from_distances(distance, real.test_distance)}
+
+
+MEASURES = {
+    "frechet": Measure("features", _frechet),
+    "inception_score": Measure("features", _inception_score),
+    "kernel": Measure("features", _kernel),
+    "manifold": Measure("features", _manifold),
+    "modes": Measure("classes", _modes),
+    "memorisation": Measure("pixels", _memorisation),
+}

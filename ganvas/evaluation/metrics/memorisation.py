@@ -1,0 +1,95 @@
+"""Memorisation: does the generator repeat its training images?"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ganvas.errors import GanvasError
+from ganvas.evaluation.metrics import arrays
+from ganvas.evaluation.metrics.arrays import Array, Floats
+
+# Of the distance matrix, images x training images: 8 MB, little more than a cache.
+TILE = (512, 4096)
+
+
+def memorisation(fake_images: Array, train_images: Array, test_images: Array) -> float:
+    """1 - (mean distance of generated images to their nearest training image) / (same of test).
+
+    How much closer generated images lie to the training images than unseen real images do: 0 as
+    close as unseen real images, 0.1 ten percent closer, 1 copies of training images; below 0
+    they lie further away (poor images do). Distances are Euclidean, between pixels. The idea of
+    comparing with held-out images is that of Meehan et al. 2020, "A Non-Parametric Test to Detect
+    Data-Copying in Generative Models", which ranks the same distances; the ratio of means says by
+    how much, and sees it when only a share of the images is copied.
+
+    Images are uint8 (N, H, W), grey. The order changes nothing but the last digits. Raises
+    `GanvasError` on other types or shapes, and when every test image is also a training image.
+    """
+    return memorisation_from_distances(
+        nearest_distance(fake_images, train_images), nearest_distance(test_images, train_images)
+    )
+
+
+def memorisation_from_distances(fake_distance: float, test_distance: float) -> float:
+    """The same from the two `nearest_distance`s: that of the test images serves every model."""
+    if test_distance == 0:
+        raise GanvasError("memorisation: every test image is among the training images")
+    return 1 - fake_distance / test_distance
+
+
+def nearest_distance(images: Array, train_images: Array) -> float:
+    """Mean distance of uint8 images (N, H, W) to their nearest training image, in grey levels."""
+    return float(nearest(images, train_images, k=1)[1].mean())
+
+
+def nearest(
+    fake_images: Array, train_images: Array, k: int = 5
+) -> tuple[NDArray[np.int64], Floats]:
+    """Row numbers (N, k) of the nearest training images, nearest first, and their distances.
+
+    Images are uint8 (N, H, W); distances (N, k), float64, are Euclidean in grey levels (0 to
+    255 (H W)^(1/2)), from sums of integers. The search is exact too: pixels less 128 are integers
+    so small that up to 32 x 32 pixels every sum in a float32 product stays below 2^24, where
+    float32 is exact; larger images are multiplied in float64. (Beyond 2^24 squared distances are
+    rounded, to 1e-7 of themselves.) Equally near images come in the order of their row numbers.
+    Raises `GanvasError` on other types, unequal sizes, or fewer than k training images.
+    """
+    fake = arrays.pixels(fake_images, "generated images")
+    train = arrays.pixels(train_images, "training images")
+    if fake.shape[1] != train.shape[1]:
+        raise GanvasError(
+            f"generated images have {fake.shape[1]} pixels, training images {train.shape[1]}"
+        )
+    if not 1 <= k <= len(train):
+        raise GanvasError(f"nearest: {k} of {len(train)} training images cannot be found")
+    rows = _nearest(fake, train, k)
+    squares = np.empty(rows.shape, dtype=np.int64)
+    for column in range(k):
+        difference = fake.astype(np.int16) - train[rows[:, column]]
+        squares[:, column] = np.square(difference, dtype=np.int32).sum(axis=1, dtype=np.int64)
+    order = np.lexsort((rows, squares), axis=1)
+    return np.take_along_axis(rows, order, 1), np.sqrt(np.take_along_axis(squares, order, 1))
+
+
+def _nearest(images: NDArray[np.uint8], train: NDArray[np.uint8], k: int) -> NDArray[np.int64]:
+    """Row numbers (N, k) of the nearest training images, in no order."""
+    dtype = np.float32 if images.shape[1] <= 1024 else np.float64
+    x, y = (torch.from_numpy(pixels.astype(dtype) - 128) for pixels in (images, train))
+    norms = (y * y).sum(dim=1)
+    best = torch.full((len(x), k), torch.inf, dtype=x.dtype)
+    rows = torch.zeros((len(x), k), dtype=torch.int64)
+    for block, block_best, block_rows in zip(
+        x.split(TILE[0]), best.split(TILE[0]), rows.split(TILE[0]), strict=True
+    ):
+        for start in range(0, len(y), TILE[1]):
+            tile = slice(start, start + TILE[1])
+            # ||x - y||^2 less ||x||^2, which is the same for every training image.
+            distances = block @ y[tile].T
+            distances = torch.sub(norms[tile], distances, alpha=2, out=distances)
+            near = distances.topk(min(k, distances.shape[1]), dim=1, largest=False)
+            candidates = torch.cat([block_best, near.values], dim=1)
+            candidate_rows = torch.cat([block_rows, near.indices + start], dim=1)
+            chosen = candidates.topk(k, dim=1, largest=False)
+            block_best.copy_(chosen.values)
+            block_rows.copy_(candidate_rows.gather(1, chosen.indices))
+    return rows.numpy()

@@ -1,0 +1,89 @@
+"""Every measure on one set of images: what the stages reference and evaluate walk."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ganvas.evaluation import measures
+from ganvas.evaluation.extractors import Extractor
+from ganvas.evaluation.features import Features
+
+Scores = dict[str, Any]  # a number by the measure's name; `histogram` is a list
+
+
+def of_features(extractor: str, real: Features, fake: Features, seed: int) -> Scores:
+    """The measures that compare features; those of classes only from the data set's classifier."""
+    found = _walk("features", real, fake, seed)
+    if extractor == "classifier":  # Inception's 1,008 classes are no data set's here
+        found |= _walk("classes", real, fake, seed)
+        found["histogram"] = histogram(fake)
+    return found
+
+
+def histogram(images: Features) -> list[float]:
+    """Share of the images in each class, by the classifier."""
+    counts = measures.class_histogram(images.probabilities)
+    return [round(count / len(images.probabilities), 6) for count in counts.tolist()]
+
+
+def score(
+    images: np.ndarray,
+    extractors: Iterable[Extractor],
+    references: Mapping[str, Features],
+    real: measures.RealPixels,
+    seed: int,
+) -> Scores:
+    """Every measure of images uint8 (N, H, W), by extractor, with what the numbers mean.
+
+    `references` are the features of the real test images by extractor. Raises `GanvasError` on
+    images that cannot be scored.
+    """
+    found: Scores = {"images": len(images), "reference": "test", "extractors": {}}
+    for extractor in extractors:
+        reference = references[extractor.name]
+        found["reference_images"] = len(reference.features)
+        found["extractors"][extractor.name] = extractor.sha256
+        fake = extractor.extract(images)
+        found[extractor.name] = of_features(extractor.name, reference, fake, seed)
+    found["pixels"] = _walk("pixels", real, images, seed)
+    return found
+
+
+def numbers(scores: Scores) -> Scores:
+    """What compares between models, and nothing that only explains."""
+    return {"images": scores["images"]} | {name: scores[name] for name in _groups(scores)}
+
+
+def table(scores: Scores) -> tuple[tuple[str, ...], list[list[Any]]]:
+    """Header and rows: each number beside its floor and what it was computed from."""
+    header = ("extractor", "measure", "value", "floor", "images", "reference", "weights_sha256")
+    reference = f"{scores['reference_images']} {scores['reference']}"
+    rows = [
+        [
+            group,
+            measure,
+            float(value),
+            float(scores["floor"][group][measure]),
+            scores["images"],
+            reference,
+            scores["extractors"].get(group, ""),
+        ]
+        for group in _groups(scores)
+        for measure, value in scores[group].items()
+        if isinstance(value, int | float)
+    ]
+    return header, rows
+
+
+def _groups(scores: Scores) -> list[str]:
+    return [*scores["extractors"], "pixels"]
+
+
+def _walk(of: str, real: Any, fake: Any, seed: int) -> Scores:
+    return {
+        name: value
+        for measure in measures.MEASURES.values()
+        if measure.of == of
+        for name, value in measure.compare(real, fake, seed).items()
+    }

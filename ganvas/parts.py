@@ -1,0 +1,30 @@
+"""The parts that a recipe names, modules found by their names: adding one edits no other file."""
+
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parent
+# key of a recipe -> the folder below ganvas/ whose modules it may name
+FOLDERS = {
+    "network": "networks",
+    "objective": "training/objectives",
+    "method": "training/methods",
+}
+
+
+def file(kind: str, name: str) -> str:
+    """The module's file, relative to the repository's root."""
+    return f"{PACKAGE.name}/{FOLDERS[kind]}/{name}.py"
+
+
+def names(kind: str) -> list[str]:
+    """What a recipe may name; modules whose names begin with _ are what several share."""
+    return sorted(path.stem for path in (PACKAGE / FOLDERS[kind]).glob("[!_]*.py"))
+
+
+@cache
+def load(kind: str, name: str) -> Any:
+    """The module; `config` has checked that there is one."""
+    return import_module(f"{PACKAGE.name}.{FOLDERS[kind].replace('/', '.')}.{name}")

@@ -1,0 +1,68 @@
+"""The model card: what a registered generator is, made of, worth, and not fit for. Markdown.
+
+It holds no date and no run, so the same files give the same text.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from ganvas.reporting.scoreboard import DIRECTIONS, MEASURES, percent
+from ganvas.tracking import registry
+
+TEMPLATE = Path(__file__).parent / "templates" / "card.md.j2"
+
+# Where the images come from, and under which terms; without an entry the card points to the code.
+DATA = {
+    "digits": "The 1,797 handwritten digits inside scikit-learn, enlarged from 8 × 8 pixels: the "
+    "test part of UCI's Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998, "
+    "https://doi.org/10.24432/C50P49), CC BY 4.0.",
+    "mnist": "MNIST (LeCun, Cortes and Burges, http://yann.lecun.com/exdb/mnist/), 70,000 "
+    "handwritten digits made from NIST's collections. Its page names no licence; Keras, which "
+    "hands it out, gives CC BY-SA 3.0.",
+    "fashion_mnist": "Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747, "
+    "https://github.com/zalandoresearch/fashion-mnist), 70,000 product photographs of Zalando, "
+    "MIT licence.",
+}
+ELSEWHERE = "Files, hosts and checksums are in ganvas/data/sources.py."
+
+
+def page(
+    dataset: str,
+    model: str,
+    *,
+    config: Mapping[str, Any],
+    scores: Sequence[Mapping[str, str]],
+    selection: Mapping[str, Any],
+    classifier: Mapping[str, Any],
+) -> str:
+    """The card of the generator that `model` made of `dataset`.
+
+    `config` is the training's config.json, `scores` the rows of scores.csv as `csv.DictReader`
+    gives them, `selection` selection.json, `classifier` the data set's classifier.json.
+    """
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {"better": _better, "percent": percent}
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    apart = ("dataset", "model", "run", "warnings")  # said elsewhere on the card
+    return template.render(
+        name=registry.name_of(dataset),
+        dataset=dataset,
+        model=model,
+        data=DATA.get(dataset, ELSEWHERE),
+        config=config,
+        parameters={key: value for key, value in config.items() if key not in apart},
+        sections=[list(rows) for _, rows in groupby(scores, key=lambda row: row["extractor"])],
+        selection=selection,
+        classifier=classifier,
+    )
+
+
+def _better(measure: str) -> str:
+    """Which way a measure is better, in words; nothing for a deviation."""
+    return DIRECTIONS[MEASURES[measure].better] if measure in MEASURES else ""

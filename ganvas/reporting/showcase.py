@@ -1,0 +1,226 @@
+"""README's results: its tables, in each language, and its pictures. The same files, the same bytes.
+
+No stage of the pipeline imports this: a word here makes no page older than the code.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ganvas import pictures
+from ganvas.errors import GanvasError
+from ganvas.reporting import report, scoreboard
+
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
+TITLES = {"digits": "Digits", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+ARROWS = {"lower": " ↓", "higher": " ↑", "zero": " → 0", "": ""}
+
+ITERATIONS = (1_000, 10_000, 20_000, 30_000, 40_000, 50_000)  # of the tutorials' tables
+EARLY = (100, 300, 1_000)  # for a data set whose trainings end before 10,000
+COLUMNS, ROWS = 10, 5  # samples shown of a model
+GAP, CAPTION, FONT = 8, 24, 16  # pixels
+
+WORDS = {
+    "en": {
+        "head": "measure | features | floor",
+        "time": "Training time, h:mm:ss",
+        "seeds": "FID over seeds, mean ± standard deviation",
+        "about": "Made by `dvc repro` at commit `{commit}` on {date}, trained on {hardware}, "
+        "scored on {images} generated images. The floor is the same measure between real training "
+        "and real test images. ↓ lower is better, ↑ higher, the best in bold; → 0 nearest to 0. "
+        "± is the deviation over resampled images (FID), subsets (KID) or splits (Inception "
+        "Score); seeds are in brackets.",
+        "samples": "{title}: the first samples of {models}, from left to right",
+        "progress": "{title}: what {models} draw, with the iteration (it) of each picture",
+        "losses": "{title}, {model}: both losses, with the epochs of the checkpoints of the lowest "
+        "generator loss and of the best FID",
+        "and": " and ",
+    },
+    "vi": {
+        "head": "độ đo | đặc trưng | mức sàn",
+        "time": "Thời gian huấn luyện, giờ:phút:giây",
+        "seeds": "FID qua các seed, trung bình ± độ lệch chuẩn",
+        "about": "Kết quả của `dvc repro` tại commit `{commit}` ngày {date}, huấn luyện trên "
+        "{hardware}, chấm điểm trên {images} ảnh sinh. Mức sàn là cùng độ đo đó giữa ảnh "
+        "huấn luyện thật và ảnh kiểm tra thật. ↓ càng thấp càng tốt, ↑ càng cao càng tốt, giá trị "
+        "tốt nhất in đậm; → 0 càng gần 0 càng tốt. ± là độ lệch khi lấy mẫu lại ảnh "
+        "(FID), giữa các tập con (KID) hoặc giữa các phần (Inception Score); các seed nằm "
+        "trong ngoặc.",
+        "samples": "{title}: những mẫu đầu tiên của {models}, từ trái sang phải",
+        "progress": "{title}: ảnh do {models} sinh ra, kèm số vòng lặp (it) của từng ảnh",
+        "losses": "{title}, {model}: hai hàm mất mát, đánh dấu epoch của checkpoint có loss của "
+        "mạng sinh thấp nhất và của checkpoint có FID tốt nhất",
+        "and": " và ",
+    },
+}
+TITLES_OF_MEASURES = {
+    "en": {key: measure.title for key, measure in scoreboard.MEASURES.items()},
+    "vi": {
+        "fid": "Khoảng cách Fréchet (FID)",
+        "fid_infinity": "FID khi có vô hạn ảnh",
+        "kid": "Khoảng cách kernel (KID)",
+        "inception_score": "Inception Score",
+        "precision": "Precision (độ chân thực)",
+        "recall": "Recall (độ đa dạng)",
+        "density": "Density (mật độ)",
+        "coverage": "Coverage (độ bao phủ)",
+        "modes_covered": "Số lớp sinh ra được",
+        "modes_kl": "Mất cân bằng giữa các lớp",
+        "memorisation": "Mức độ ghi nhớ",
+    },
+}
+
+
+def picture(dataset: str, what: str) -> str:
+    """Where README has its pictures: of `what` is samples, progress or MODEL-losses."""
+    return f"docs/images/{dataset}-{what}.png"
+
+
+def replaced(text: str, block: str, name: str) -> str:
+    """The page `text` with `block` between its two marks. Raises `GanvasError` without them."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise GanvasError(f"{name}: needs a line {BEGIN} and, after it, a line {END}")
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}\n{block}\n{END}{rest.partition(END)[2]}"
+
+
+def block(
+    language: str,
+    scores: Mapping[str, tuple[dict[str, Any], dict[str, dict[str, Any]]]],
+    facts: Mapping[str, Any],
+) -> str:
+    """README's results in one language, Markdown.
+
+    `scores` are, by data set, floor.json and each model's metrics.json; `facts` is what
+    docs/results.json holds.
+    """
+    words = WORDS[language]
+    images = {f"{of['images']:,}" for _, metrics in scores.values() for of in metrics.values()}
+    trained = [of for models in facts["training"].values() for of in models.values()]
+    hardware = dict.fromkeys(of["hardware"] for of in trained if "hardware" in of)
+    about = words["about"].format(
+        commit=facts["commit"][:12],
+        date=facts["date"],
+        hardware="; ".join(hardware) or "–",
+        images=", ".join(sorted(images)),
+    )
+    parts = [about]
+    for dataset, (floor, metrics) in scores.items():
+        title, models = TITLES.get(dataset, dataset), list(metrics)
+        together = {"title": title, "models": words["and"].join(models)}
+        captions = {what: words[what].format(**together) for what in ("samples", "progress")}
+        for model in models:
+            captions[f"{model}-losses"] = words["losses"].format(title=title, model=model)
+        parts.append(f"### {title}")
+        parts.append(_table(language, dataset, floor, metrics, facts))
+        parts += [f"![{said}]({picture(dataset, what)})" for what, said in captions.items()]
+    return "\n\n".join(parts)
+
+
+def _table(
+    language: str,
+    dataset: str,
+    floor: dict[str, Any],
+    metrics: dict[str, dict[str, Any]],
+    facts: Mapping[str, Any],
+) -> str:
+    words, titles = WORDS[language], TITLES_OF_MEASURES[language]
+    rows = [words["head"].split(" | ") + list(metrics), ["---"] * 2 + ["---:"] * (1 + len(metrics))]
+    for section in scoreboard.tables(floor, metrics):
+        for row in section["rows"]:
+            measure = scoreboard.MEASURES.get(row["key"])
+            title = titles.get(row["key"], row["key"]) + ARROWS[measure.better if measure else ""]
+            cells = [_cell(row["cells"][model]) for model in metrics]
+            if len({cell.strip("*") for cell in cells}) == 1:  # alike as far as they are shown
+                cells = [cell.strip("*") for cell in cells]
+            rows.append([title, section["name"], _cell(row["floor"]), *cells])
+    seeds = facts["seeds"].get(dataset, {})
+    if any(len(of_model["fid"]) > 1 for of_model in seeds.values()):
+        cells = [_over_seeds(seeds.get(model, {}).get("fid", {})) for model in metrics]
+        rows.append([words["seeds"], "", "", *cells])
+    times = facts["training"].get(dataset, {})
+    cells = [_time(times.get(model, {}).get("seconds")) for model in metrics]
+    rows.append([words["time"], "", "", *cells])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cell(cell: Mapping[str, Any]) -> str:
+    text = cell["text"] + (f" ± {cell['deviation']}" if cell["deviation"] else "")
+    return f"**{text}**" if cell.get("best") else text
+
+
+def _over_seeds(fids: Mapping[str, float]) -> str:
+    if len(fids) < 2:
+        return "–"
+    centre, spread = scoreboard.number(mean(fids.values())), stdev(fids.values())
+    decimals = len(centre.partition(".")[2])
+    return f"{centre} ± {spread:,.{decimals}f} ({', '.join(fids)})"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def samples(images: Mapping[str, np.ndarray]) -> Image.Image:
+    """The first samples uint8 (N, H, W) of each model, side by side."""
+    count = COLUMNS * ROWS
+    return _sheet(
+        [[(m, pictures.grid(found[:count], COLUMNS, scale=2)) for m, found in images.items()]]
+    )
+
+
+def progress(models: Mapping[str, Path]) -> Image.Image:
+    """What each model draws at `ITERATIONS`, or `EARLY`, and at its last one: a row per model.
+
+    `models` are the folders of its progress pictures.
+    """
+    drawn = {model: report.drawn(folder) for model, folder in models.items()}
+    longest = max(max(found) for found in drawn.values())
+    asked = ITERATIONS if longest >= ITERATIONS[1] else EARLY
+    columns = [iteration for iteration in asked if iteration < longest]
+    rows = []
+    for model, found in drawn.items():
+        last = max(found)
+        row: list[tuple[str, Image.Image | str]] = []
+        for iteration in [*columns, last]:
+            cell: Image.Image | str = "no picture"
+            if iteration in found:
+                cell = _half(found[iteration])
+            elif iteration > last:
+                cell = f"ended at {last:,}"
+            row.append((f"{model}, {iteration:,} it", cell))
+        rows.append(row)
+    return _sheet(rows)
+
+
+def _half(path: Path) -> Image.Image:
+    """A progress picture as small as it was before it was enlarged."""
+    with Image.open(path) as image:
+        return image.resize((image.width // 2, image.height // 2), Image.Resampling.NEAREST)
+
+
+def _sheet(rows: Sequence[Sequence[tuple[str, Image.Image | str]]]) -> Image.Image:
+    """Cells of a caption over a picture or words, black on white; all pictures are as large."""
+    shown = [cell for row in rows for _, cell in row if isinstance(cell, Image.Image)]
+    width, height = shown[0].size
+    across, down = width + GAP, height + CAPTION + GAP
+    size = (len(rows[0]) * across - GAP, len(rows) * down - GAP)
+    sheet = Image.new("L", size, 255)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT)
+    for index, row in enumerate(rows):
+        for column, (caption, cell) in enumerate(row):
+            left, top = column * across, index * down
+            draw.text((left, top + CAPTION / 2), caption, fill=0, font=font, anchor="lm")
+            if isinstance(cell, Image.Image):
+                sheet.paste(cell, (left, top + CAPTION))
+            else:
+                middle = (left + width / 2, top + CAPTION + height / 2)
+                draw.text(middle, cell, fill=96, font=font, anchor="mm")
+    return sheet

@@ -1,0 +1,1 @@
+"""Training: the engine, the methods that run on it, and a training on disk."""

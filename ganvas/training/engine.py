@@ -1,0 +1,269 @@
+"""The engine: a method's iterations, one after the other, as fast and as repeatable as we know how.
+
+The data lie on the device as uint8 tensors; batches, noise and measurements stay there too, so that
+the processor never waits for the device inside the loop. On CUDA one iteration is captured as a
+CUDA graph and replayed; everywhere else the same code runs eagerly. What an iteration does, and
+what it minimises, is the method's business (`ganvas/training/methods/`).
+"""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ganvas import parts, seeds
+from ganvas.config import Recipe
+from ganvas.errors import GanvasError
+from ganvas.training.adam import Adam
+
+Batch = Mapping[str, Tensor]
+
+
+class Method(Protocol):
+    """What an iteration does: the class `Method` of a module of `ganvas/training/methods/`.
+
+    It is made from a recipe, the data (whose shapes it may look at) and a seed, on the CPU; the
+    engine moves `networks` to the device before it calls anything else.
+    """
+
+    # What `iterate` returns, discriminator_loss and generator_loss among it. What ends in _loss has
+    # to stay finite.
+    measures: tuple[str, ...]
+    generators: tuple[str, ...]  # the networks that draw: averaged, and saved in checkpoints
+    networks: dict[str, nn.Module]
+
+    def __init__(self, recipe: Recipe, data: Mapping[str, Tensor], seed: int) -> None: ...
+
+    def optimizers(self) -> dict[str, Adam]:
+        """One for each group of parameters that learns at once; called when they are in place."""
+
+    def iterate(self, engine: "Engine", batch: Batch) -> Sequence[Tensor]:
+        """One iteration; returns a scalar for each of `measures`. Runs no Python when replayed."""
+
+    def draw(self, engine: "Engine") -> Tensor:
+        """A square number of images uint8 (N, C, H, W) on the CPU, for the progress pictures."""
+
+
+class Engine:
+    """A method's networks, optimizers and random streams, after `iteration` iterations.
+
+    An epoch is N // batch_size iterations in a fresh random order; the examples left over are
+    dropped, since a CUDA graph needs one batch shape.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: Mapping[str, Tensor],
+        seed: int,
+        device: torch.device,
+        precision: str = "float32",
+        longest: int = 100,
+    ) -> None:
+        """`data` are tensors by name whose first dimension is the N examples, `images` among them.
+
+        `images` is uint8 (N, C, H, W). `longest` bounds the iterations of one `advance`. Raises
+        `GanvasError` when a batch is larger than the data.
+        """
+        examples = len(data["images"])
+        if recipe.batch_size > examples:
+            raise GanvasError(
+                f"batch_size: {recipe.batch_size} is more than the {examples} training images"
+            )
+        self.recipe, self.seed, self.device, self.precision = recipe, seed, device, precision
+        self.iteration = 0
+        self.iterations_per_epoch = examples // recipe.batch_size
+        self.method: Method = parts.load("method", recipe.method).Method(recipe, data, seed)
+        for network in self.method.networks.values():
+            network.to(memory_format=torch.channels_last).to(device)
+        self.averages = {
+            name: copy.deepcopy(self.method.networks[name]).requires_grad_(False)
+            for name in self.method.generators
+            if recipe.ema_decay
+        }
+        self.optimizers = self.method.optimizers()
+        self._noise = seeds.generator(seed, "noise", device=device)
+        self._layers = seeds.generator(seed, "layers", device=device).get_state()
+        self._data = {name: values.to(device) for name, values in data.items()}
+        self._order = torch.zeros(examples, dtype=torch.int64, device=device)
+        self._order_epoch = -1
+        # Counters live on the device, since a replayed graph runs no Python.
+        self._lane = torch.arange(recipe.batch_size, device=device)
+        self._cursor = torch.zeros((), dtype=torch.int64, device=device)
+        self._measured = torch.zeros(longest, len(self.method.measures), device=device)
+        self._row = torch.zeros(1, dtype=torch.int64, device=device)
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def advance(self, iterations: int) -> Tensor:
+        """Run that many iterations; return the measures of each, float32 (iterations, M), CPU.
+
+        The processor waits for the device at the end alone, and where an epoch's order is drawn.
+        """
+        with self._stream_of_layers():
+            if self.device.type == "cuda" and self._graph is None:
+                self._capture()
+            self._row.zero_()
+            for _ in range(iterations):
+                epoch, position = divmod(self.iteration, self.iterations_per_epoch)
+                if epoch != self._order_epoch:
+                    self._shuffle(epoch)
+                    self._cursor.fill_(position * self.recipe.batch_size)
+                if self._graph:
+                    self._graph.replay()
+                else:
+                    self._iterate()
+                self.iteration += 1
+        return self._measured[:iterations].cpu()
+
+    # What a method is given.
+
+    def noise(self, *shape: int) -> Tensor:
+        """Standard normal numbers from a stream that the state holds."""
+        return torch.randn(*shape, generator=self._noise, device=self.device)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The precision of the forward passes. It caches weights: a new one after each update."""
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+    def update(self, name: str, loss: Tensor) -> None:
+        """One step of that optimizer; no gradient is computed for any other parameter."""
+        optimizer = self.optimizers[name]
+        optimizer.step(torch.autograd.grad(loss, optimizer.parameters))
+
+    @contextmanager
+    def drawing(self, name: str) -> Iterator[nn.Module]:
+        """That network as it draws: averaged where the recipe says so, and changed by nothing.
+
+        BatchNorm uses its running statistics, so that an image depends on its own input alone.
+        """
+        network = self.averages.get(name, self.method.networks[name])
+        network.eval()
+        try:
+            with torch.no_grad():
+                yield network
+        finally:
+            network.train()
+
+    # What is needed to go on.
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything the next iteration depends on, as named tensors (no copies)."""
+        tensors = {
+            "iteration": torch.tensor(self.iteration),
+            "noise": self._noise.get_state(),
+            "layers": self._layers,
+        }
+        for name, module in self._modules().items():
+            tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
+        return tensors | self._moments()
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Go back to what `state` returned. Raises `KeyError` or `RuntimeError` on a misfit."""
+        if missing := self.state().keys() - tensors.keys():  # before anything is changed
+            raise KeyError(min(missing))
+        for name, module in self._modules().items():
+            module.load_state_dict(_below(tensors, name))
+        for key, value in self._moments().items():
+            value.copy_(tensors[key])
+        self._noise.set_state(tensors["noise"])
+        self._layers = tensors["layers"]
+        self.iteration = int(tensors["iteration"])
+        self._order_epoch = -1
+        self._graph = None
+
+    def _modules(self) -> dict[str, nn.Module]:
+        averages = {f"average.{name}": network for name, network in self.averages.items()}
+        return self.method.networks | averages
+
+    def _moments(self) -> dict[str, Tensor]:
+        return {
+            f"adam.{name}.{key}": value
+            for name, optimizer in self.optimizers.items()
+            for key, value in optimizer.state().items()
+        }
+
+    @contextmanager
+    def _stream_of_layers(self) -> Iterator[None]:
+        """Lend the device's default generator, from which dropout draws, a stream of the state."""
+        default = _default_generator(self.device)
+        before = default.get_state()
+        default.set_state(self._layers)
+        try:
+            yield
+        finally:
+            self._layers = default.get_state()
+            default.set_state(before)
+
+    def _shuffle(self, epoch: int) -> None:
+        stream = seeds.generator(self.seed, "order", epoch)
+        self._order.copy_(torch.randperm(len(self._order), generator=stream))
+        self._order_epoch = epoch
+
+    def _iterate(self) -> None:
+        examples = self._order[self._cursor + self._lane]
+        batch = {name: values[examples] for name, values in self._data.items()}
+        measured = self.method.iterate(self, batch)
+        with torch.no_grad():
+            for name, average in self.averages.items():
+                self._average(average, self.method.networks[name])
+            self._measured.index_copy_(0, self._row, torch.stack(list(measured))[None])
+            self._row += 1
+            self._cursor += self.recipe.batch_size
+
+    def _average(self, average: nn.Module, network: nn.Module) -> None:
+        weights: list[Tensor] = list(network.parameters())
+        averaged: list[Tensor] = list(average.parameters())
+        torch._foreach_lerp_(averaged, weights, 1 - self.recipe.ema_decay)
+        # Running statistics are averages already.
+        for mine, theirs in zip(average.buffers(), network.buffers(), strict=True):
+            mine.copy_(theirs)
+
+    def _capture(self) -> None:
+        """Record one iteration as a CUDA graph; leaves the state as it was."""
+        before = {name: value.clone() for name, value in self.state().items()}
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):  # lets cuDNN choose and allocate outside the capture
+                self._row.zero_()
+                self._cursor.zero_()
+                self._iterate()
+        torch.cuda.current_stream().wait_stream(stream)
+        self._row.zero_()
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(self._noise)  # the default one is known to it
+        with torch.cuda.graph(graph):
+            self._iterate()
+        # The graph holds these very tensors: they are written back in place.
+        for name, module in self._modules().items():
+            for key, value in module.state_dict().items():
+                value.copy_(before[f"{name}.{key}"])
+        for key, value in self._moments().items():
+            value.copy_(before[key])
+        self._noise.set_state(before["noise"])
+        _default_generator(self.device).set_state(self._layers)
+        self._order_epoch = -1
+        self._graph = graph
+
+
+def _default_generator(device: torch.device) -> torch.Generator:
+    if device.type == "cuda":
+        torch.cuda.init()
+        index = torch.cuda.current_device() if device.index is None else device.index
+        return torch.cuda.default_generators[index]
+    if device.type == "mps":
+        return torch.mps._get_default_mps_generator()
+    return torch.default_generator
+
+
+def _below(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    return {
+        key.removeprefix(f"{name}."): value
+        for key, value in tensors.items()
+        if key.startswith(f"{name}.")
+    }

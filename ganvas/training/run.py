@@ -1,0 +1,282 @@
+"""One training on disk: the state to go on from, and what it has made so far.
+
+A run's folder is named after a hash of everything its result depends on, except how long it is
+trained: the same recipe finds its state again, a longer one goes on from it, any other starts anew.
+"""
+
+import hashlib
+import json
+import logging
+import math
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from filelock import FileLock, Timeout
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ganvas import files, pictures
+from ganvas.errors import GanvasError
+from ganvas.training import checkpoints
+from ganvas.training.engine import Engine
+
+log = logging.getLogger(__name__)
+
+# A discriminator whose loss stays this low for this long tells the generator nothing any more.
+WON_LOSS, WON_ITERATIONS = 1e-3, 1000
+KEPT_RUNS = 3  # of one model; older ones are deleted
+
+
+class Plan(NamedTuple):
+    """When the loop stops to write something. All but `save_seconds` shows in the result."""
+
+    epochs: int
+    checkpoint_every: int  # epochs
+    pictures: list[int]  # iterations
+    log_every: int  # iterations
+    save_seconds: float
+
+
+class Stop(NamedTuple):
+    """Where the loop has paused: rows of history that are new, and a picture if one was drawn."""
+
+    iteration: int
+    history: list[tuple[float, ...]]
+    picture: Path | None
+
+
+def key(facts: dict[str, Any]) -> str:
+    """Hash of all that a run depends on: any JSON values."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Run:
+    """A training that goes on from the state in `folder`, if there is one that fits.
+
+    Hold the folder's `exclusive` lock meanwhile.
+    """
+
+    def __init__(self, folder: Path, engine: Engine, plan: Plan) -> None:
+        self.folder, self.engine, self.plan = folder, engine, plan
+        self.columns = ("iteration", "epoch", *engine.method.measures)  # of history.csv
+        self.measured = torch.empty(0, len(engine.method.measures))  # of every iteration so far
+        self.interrupted = False
+        folder.mkdir(parents=True, exist_ok=True)
+        self._restore()
+
+    @property
+    def iterations(self) -> int:
+        """How many the whole run has."""
+        return self.plan.epochs * self.engine.iterations_per_epoch
+
+    def go_on(self) -> Iterator[Stop]:
+        """Train to the end, or until `interrupted`; yields at each point that is logged or drawn.
+
+        Raises `GanvasError` on a loss that is not finite; the state of the last good moment stays.
+        """
+        engine = self.engine
+        saved = epoch_began = time.monotonic()
+        while engine.iteration < self.iterations and not self.interrupted:
+            start = engine.iteration
+            rows = engine.advance(self._next_stop() - start)
+            self._check_finite(rows, start)
+            self.measured = torch.cat([self.measured, rows])
+            self._checkpoint()
+            ended = engine.iteration == self.iterations
+            yield Stop(engine.iteration, self.history(start, complete=ended), self._draw())
+            now = time.monotonic()
+            epoch_ended = engine.iteration % engine.iterations_per_epoch == 0
+            # Every save_seconds, and at each epoch's end where epochs take longer than that.
+            long_epoch = epoch_ended and now - epoch_began > self.plan.save_seconds
+            if now - saved >= self.plan.save_seconds or long_epoch:
+                self.save()
+                saved = now
+            epoch_began = now if epoch_ended else epoch_began
+        self.save()
+
+    def interrupt(self) -> None:
+        """Let the loop end, with its state written, at its next stop. Safe in a signal handler."""
+        self.interrupted = True
+
+    def save(self) -> None:
+        """Write the state to go on from. Weights that are not finite are never written."""
+        if self._finite():
+            state = self.engine.state() | {"measured": self.measured}
+            files.write_tensors(self.folder / "state.safetensors", state)
+
+    def warnings(self) -> list[str]:
+        """What a person should know about how the training went."""
+        lost = 0
+        for iteration, loss in enumerate(self._column("discriminator_loss").tolist(), start=1):
+            lost = lost + 1 if loss < WON_LOSS else 0
+            if lost == WON_ITERATIONS:
+                return [
+                    f"the discriminator has won: its loss stayed under {WON_LOSS} for "
+                    f"{WON_ITERATIONS} iterations up to iteration {iteration}; the generator "
+                    "learns nothing from it. Lower lr_discriminator or raise lr_generator"
+                ]
+        return []
+
+    def export(self, target: Path, config: dict[str, Any]) -> None:
+        """Write what the whole run gives below `target`: nothing that names a moment or place."""
+        for path in self._made(self.iterations):
+            files.write_bytes(target / path.relative_to(self.folder), path.read_bytes())
+        frames = [Image.open(path) for path in sorted((target / "progress").glob("*.png"))]
+        pictures.save_gif(target / "progress.gif", frames)
+        for name, network in self.engine.method.networks.items():
+            if name not in self.engine.method.generators:
+                files.write_tensors(target / f"{name}.safetensors", network.state_dict())
+        files.write_csv(target / "history.csv", self.columns, self.history(0, complete=True))
+        files.write_json(target / "config.json", config | {"warnings": self.warnings()})
+
+    def drawn(self) -> list[tuple[int, Path]]:
+        """The pictures so far, with their iterations."""
+        done = self.engine.iteration
+        return [(i, self._picture_path(i)) for i in self._iterations_drawn() if i <= done]
+
+    def _restore(self) -> None:
+        path = self.folder / "state.safetensors"
+        if not path.exists():
+            return
+        try:
+            state = load_file(path)
+            measured, done = state.pop("measured"), int(state["iteration"])
+            if done <= self.iterations and all(made.exists() for made in self._made(done)):
+                self.engine.restore(state)
+                self.measured = measured
+        except (SafetensorError, KeyError, RuntimeError, OSError) as error:
+            log.warning("%s cannot be read (%s): training starts anew", path, error)
+
+    def _next_stop(self) -> int:
+        """The next iteration at which something is written."""
+        done, epoch = self.engine.iteration, self.engine.iterations_per_epoch
+        stops = [self.iterations, (done // epoch + 1) * epoch]
+        stops += [(done // self.plan.log_every + 1) * self.plan.log_every]
+        stops += [iteration for iteration in self.plan.pictures if iteration > done]
+        return min(stops)
+
+    def history(self, start: int, complete: bool = False) -> list[tuple[float, ...]]:
+        """Rows of history.csv since iteration `start`: each the mean over `log_every` iterations.
+
+        With `complete`, a last row averages the iterations that are left over.
+        """
+        every, done = self.plan.log_every, len(self.measured)
+        ends = list(range((start // every + 1) * every, done + 1, every))
+        if complete and done % every:
+            ends.append(done)
+        rows = []
+        for end in ends:
+            window = self.measured[(end - 1) // every * every : end]
+            means = window.double().mean(0).tolist()
+            rows.append((end, end / self.engine.iterations_per_epoch, *means))
+        return rows
+
+    def curves(self, rows: list[tuple[float, ...]]) -> list[tuple[int, dict[str, float]]]:
+        """(iteration, values by name) of rows of history.csv; no chart has a use for the epoch."""
+        return [(int(row[0]), dict(zip(self.columns[2:], row[2:], strict=True))) for row in rows]
+
+    def _checkpoint(self) -> None:
+        engine = self.engine
+        epoch, rest = divmod(engine.iteration, engine.iterations_per_epoch)
+        if rest or (epoch % self.plan.checkpoint_every and epoch != self.plan.epochs):
+            return
+        losses = self._column("generator_loss")[-engine.iterations_per_epoch :]
+        facts = checkpoints.Facts(epoch, engine.iteration, losses.double().mean().item())
+        for name in engine.method.generators:
+            average = engine.averages.get(name)
+            path = self._checkpoint_path(name, epoch)
+            checkpoints.save(path, engine.method.networks[name], average, facts)
+
+    def _draw(self) -> Path | None:
+        if self.engine.iteration not in self._iterations_drawn():
+            return None
+        images = self.engine.method.draw(self.engine).squeeze(1).numpy()
+        path = self._picture_path(self.engine.iteration)
+        pictures.save_png(path, pictures.grid(images, math.isqrt(len(images)), scale=2))
+        return path
+
+    def _made(self, iteration: int) -> list[Path]:
+        """The checkpoints and pictures that this plan has made up to `iteration`."""
+        epochs = {*range(self.plan.checkpoint_every, self.plan.epochs, self.plan.checkpoint_every)}
+        epochs.add(self.plan.epochs)
+        per_epoch = self.engine.iterations_per_epoch
+        return [
+            self._checkpoint_path(name, epoch)
+            for name in self.engine.method.generators
+            for epoch in sorted(epochs)
+            if epoch * per_epoch <= iteration
+        ] + [self._picture_path(i) for i in self._iterations_drawn() if i <= iteration]
+
+    def _iterations_drawn(self) -> list[int]:
+        drawn = {*self.plan.pictures, self.iterations}
+        return sorted(i for i in drawn if i <= self.iterations)
+
+    def _checkpoint_path(self, name: str, epoch: int) -> Path:
+        return self.folder / name / f"epoch-{epoch:04}.safetensors"
+
+    def _picture_path(self, iteration: int) -> Path:
+        return self.folder / "progress" / f"iteration-{iteration:07}.png"
+
+    def _column(self, name: str) -> Tensor:
+        return self.measured[:, self.engine.method.measures.index(name)]
+
+    def _check_finite(self, rows: Tensor, start: int) -> None:
+        measures = self.engine.method.measures
+        losses = [column for column, name in enumerate(measures) if name.endswith("_loss")]
+        bad = (~rows[:, losses].isfinite().all(1)).nonzero()
+        if len(bad):
+            first, what = int(bad[0]), "a loss is"
+        elif not self._finite():  # the losses are measured before the last update
+            first, what = len(rows) - 1, "the weights are"
+        else:
+            return
+        values = rows[first].tolist()
+        shown = (f"{measures[column].removesuffix('_loss')} {values[column]}" for column in losses)
+        raise GanvasError(
+            f"iteration {start + first + 1}: {what} not finite (losses: {', '.join(shown)}); lower "
+            "lr_generator and lr_discriminator in params.yaml, or set train.precision: float32"
+        )
+
+    def _finite(self) -> bool:
+        state = self.engine.state().values()
+        return all(bool(value.isfinite().all()) for value in state if value.is_floating_point())
+
+
+def forget_old_runs(folder: Path, keep: int = KEPT_RUNS) -> None:
+    """Delete all but the newest runs below `folder`; one that is being trained is left alone."""
+    runs = [path for path in folder.glob("*") if path.is_dir()]
+    for path in sorted(runs, key=lambda path: path.stat().st_mtime, reverse=True)[keep:]:
+        try:
+            with FileLock(path.with_suffix(".lock"), timeout=0):
+                shutil.rmtree(path, ignore_errors=True)
+        except (Timeout, OSError):
+            pass
+
+
+@contextmanager
+def exclusive(lock: Path, what: str) -> Iterator[None]:
+    """Hold the lock file; the system lets go of it even when the process is killed.
+
+    Raises `GanvasError` when another process holds it.
+    """
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(lock)
+        held.acquire(timeout=0)
+    except Timeout:
+        raise GanvasError(
+            f"{what}: another process is training it; wait for it or stop it"
+        ) from None
+    except OSError as error:
+        raise GanvasError(f"{lock}: {error.strerror}; make the folder writable") from None
+    try:
+        yield
+    finally:
+        held.release()

@@ -1,0 +1,262 @@
+"""What the stages tell MLflow about a model, all of it read from files.
+
+So that a store that was lost, or one that never heard of a training, can be filled again.
+"""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ganvas.config import Recipe
+from ganvas.errors import GanvasError
+from ganvas.tracking import registry
+from ganvas.tracking.events import Events
+from ganvas.tracking.runs import GENERATOR_TAG, Input, Tracker
+from ganvas.workflow import paths, pipeline, provenance
+from ganvas.workflow.instances import DataSet, Instance
+
+OF_A_MODEL = ("train", "select", "sample", "evaluate")
+DIRTY = ", with changes that were not committed"
+REBUILD_PATIENCE = 3600  # seconds: nothing else waits, and whole models may go to a far server
+
+
+def of_training(instance: Instance, run_id: Path) -> Tracker:
+    """The run of a training that begins, or goes on: then `run_id` holds its id."""
+    tracker = Tracker(
+        paths.ROOT,
+        instance.data.name,
+        instance.name,
+        enabled=instance.params.tracking.enabled,
+        run_id=run_id.read_text() if run_id.exists() else None,
+        tags=_code(),
+        system=True,
+    )
+    tracker.keep_run_id(run_id)
+    tracker.params(instance.parameters)
+    _input(tracker, instance.data, "train", "training")
+    return tracker
+
+
+def of_model(instance: Instance) -> Tracker:
+    """The run that trained the model on disk; where the store does not have it, a new one."""
+    tracker = Tracker(
+        paths.ROOT,
+        instance.data.name,
+        instance.name,
+        enabled=instance.params.tracking.enabled,
+        generator=provenance.dvc_hash(instance.generators),
+        tags=_code(),
+    )
+    tracker.params(instance.parameters)
+    return tracker
+
+
+def events(instance: Instance, key: str, since: int = 0) -> Events:
+    """TensorBoard's files of the training with that key: runs/, where a bare SummaryWriter is."""
+    folder = paths.ROOT / "runs" / instance.name / key
+    return Events(folder, since, enabled=instance.params.tracking.tensorboard)
+
+
+def training(tracker: Tracker, instance: Instance) -> None:
+    """The curves and pictures of a training that was not watched."""
+    folder = instance.folder
+    _input(tracker, instance.data, "train", "training")
+    for row in _rows(folder / "history.csv"):
+        step, _ = int(row.pop("iteration")), row.pop("epoch")
+        tracker.curves([(step, {key: float(value) for key, value in row.items()})])
+    for path in sorted((folder / "progress").glob("iteration-*.png")):
+        tracker.picture("progress", path, int(path.stem.removeprefix("iteration-")))
+
+
+def trained(tracker: Tracker, instance: Instance) -> None:
+    """From now on the run is found by what it trained."""
+    tracker.tags({GENERATOR_TAG: provenance.dvc_hash(instance.generators)})
+    for warning in json.loads((instance.folder / "config.json").read_text())["warnings"]:
+        tracker.tags({"warning": warning})
+
+
+def selection(tracker: Tracker, instance: Instance) -> None:
+    tracker.curves(checkpoint_fids(instance))
+    tracker.metrics({"selected_epoch": _selected(instance)["epoch"]})
+
+
+def checkpoint_fids(instance: Instance) -> list[tuple[int, dict[str, float]]]:
+    """The FID of every checkpoint, as a curve."""
+    rows = _rows(instance.results / "selection.csv")
+    return [(int(row["iteration"]), {"checkpoint_fid": float(row["fid"])}) for row in rows]
+
+
+def samples(tracker: Tracker, instance: Instance) -> None:
+    for path in sorted(instance.samples.glob("*.png")):
+        tracker.file(path)
+
+
+def scores(tracker: Tracker, instance: Instance) -> None:
+    _input(tracker, instance.data, "test", "evaluation")
+    tracker.metrics(_measured(instance))
+
+
+def measures(metrics: bytes) -> dict[str, float]:
+    """Every score of a metrics.json as `extractor.measure`."""
+    scores = json.loads(metrics)
+    return {
+        f"{extractor}.{measure}": value
+        for extractor, measures in scores.items()
+        if isinstance(measures, dict)
+        for measure, value in measures.items()
+        if isinstance(value, int | float)
+    }
+
+
+def report(tracker: Tracker, instance: Instance) -> None:
+    """The page, the model's figures and card, and its generator in the registry."""
+    data = instance.data
+    tracker.file(data.page, "report")
+    for path in sorted(instance.report.iterdir()):
+        tracker.file(path, "report")
+    generator = instance.generators / _selected(instance)["checkpoint"]
+    tracker.also(
+        registry.publication(
+            registry.name_of(data.name),
+            generator,
+            instance.parameters | {"features": data.classifier.features},
+            data.classifier_weights,
+            card=(instance.report / "card.md").read_text(),
+            generator_hash=provenance.dvc_hash(generator),
+            tags={"dataset": data.name, "model": instance.model} | _score(instance),
+        )
+    )
+
+
+def lineage(tracker: Tracker, stage: str, of: DataSet | Instance) -> None:
+    """What a stage, whose outputs are written, read and wrote, and with which code."""
+    if tracker.enabled:
+        entry = pipeline.present(stage, of)
+        tracker.tags(tags(entry, provenance.commit(), provenance.dirty()))
+
+
+def tags(entry: pipeline.Entry, commit: str | None, dirty: bool = False) -> dict[str, str]:
+    """A stage's entry of dvc.lock as tags; `dvc.stage` is the one that trained."""
+    found = {
+        f"dvc.{entry.name}": entry.key,
+        f"dvc.{entry.name}.commit": f"{commit or 'none'}{DIRTY if dirty else ''}",
+        f"dvc.{entry.name}.deps": json.dumps(entry.deps),
+        f"dvc.{entry.name}.params": json.dumps(entry.params),
+        f"dvc.{entry.name}.outs": json.dumps(entry.outs),
+    }
+    return found | ({"dvc.stage": entry.stage} if entry.name == "train" else {})
+
+
+def rebuild(entries: Mapping[str, pipeline.Entry], instance: Instance, known: bool) -> bool:
+    """Write the run of a model from dvc.lock and the files, or what a `known` one has wrong.
+
+    Returns whether all of it was written. Every output of dvc.lock must be on disk.
+    """
+    of_model = {
+        stage: entries[name]
+        for stage in OF_A_MODEL
+        if (name := pipeline.named(stage, instance)) in entries
+    }
+    parameters = _locked_parameters(of_model["train"], instance)  # before a run is opened
+    generator = of_model["train"].outs[instance.generators.as_posix()]
+    commits = {
+        stage: provenance.recording_commit(next(iter(entry.outs.values())))
+        for stage, entry in of_model.items()
+    }
+    code = _code() | {"mlflow.source.git.commit": commits["train"] or "none"}
+    code["mlflow.source.git.dirty"] = "false"
+    with Tracker(
+        paths.ROOT,
+        instance.data.name,
+        instance.name,
+        generator=generator,
+        tags=code,
+        patience=REBUILD_PATIENCE,
+    ) as run:
+        run.params(parameters)
+        write = {"train": training, "select": selection, "sample": samples, "evaluate": scores}
+        for stage, entry in of_model.items():
+            if not (known and stage == "train"):
+                write[stage](run, instance)
+            run.tags(tags(entry, commits[stage]))
+        about = entries.get(pipeline.named("report", instance.data))
+        if about and all(provenance.dvc_hash(Path(out)) == md5 for out, md5 in about.outs.items()):
+            report(run, instance)
+            run.tags(tags(about, provenance.recording_commit(next(iter(about.outs.values())))))
+    return not run.failed
+
+
+def _locked_parameters(train: pipeline.Entry, instance: Instance) -> dict[str, Any]:
+    """`instance.parameters`, as they were when the model was trained."""
+    values, dataset, model = train.params, instance.data.name, instance.model
+    try:
+        recipe = Recipe.model_validate(
+            values[f"models.{model}"] | values[f"datasets.{dataset}.models.{model}"]
+        )
+    except ValidationError:
+        raise GanvasError(
+            f"dvc.lock: {train.stage} was made by an earlier version, with other keys in its "
+            "recipe; `dvc repro` first"
+        ) from None
+    return {
+        "dataset": dataset,
+        "model": model,
+        "seed": values["seed"],
+        "image_size": values["image_size"],
+        **recipe.model_dump(),
+        "precision": values["train.precision"],
+    }
+
+
+def recorded(tags: Mapping[str, str], stage: str) -> dict[str, Any] | None:
+    """What `tags` kept of a stage: key, commit, deps, params and outs; None where nothing."""
+    if f"dvc.{stage}.outs" not in tags:
+        return None
+    parts = {part: json.loads(tags[f"dvc.{stage}.{part}"]) for part in ("deps", "params", "outs")}
+    return {"key": tags[f"dvc.{stage}"], "commit": tags[f"dvc.{stage}.commit"], **parts}
+
+
+def _code() -> dict[str, str]:
+    found = {
+        "mlflow.source.name": "dvc.yaml",
+        "mlflow.source.type": "PROJECT",
+        "mlflow.source.git.commit": provenance.commit() or "none",
+        "mlflow.source.git.dirty": str(provenance.dirty()).lower(),
+    }
+    experiment = provenance.experiment()
+    return found | ({"dvc.experiment": experiment} if experiment else {})
+
+
+def _input(tracker: Tracker, data: DataSet, split: str, context: str) -> None:
+    path = data.split(split)
+    if path.exists():
+        digest = provenance.dvc_hash(path)
+        tracker.inputs([Input(f"{data.name}/{split}", digest, context, path.as_posix())])
+
+
+def _measured(instance: Instance) -> dict[str, float]:
+    return measures((instance.results / "metrics.json").read_bytes())
+
+
+def _selected(instance: Instance) -> dict[str, Any]:
+    chosen: dict[str, Any] = json.loads((instance.results / "selection.json").read_text())
+    return chosen
+
+
+def _score(instance: Instance) -> dict[str, str]:
+    """The FID by the data set's first extractor, and by what it was measured."""
+    extractor = instance.data.settings.extractors[0]
+    rows = _rows(instance.results / "scores.csv")
+    row = next(row for row in rows if (row["extractor"], row["measure"]) == (extractor, "fid"))
+    by = f"{extractor} {row['weights_sha256'][:12]}"
+    scale = f"{row['images']} images against {row['reference']}, by {by}"
+    return {"fid": repr(_measured(instance)[f"{extractor}.fid"]), "scale": scale}
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(newline="") as file:
+        yield from csv.DictReader(file)

@@ -1,0 +1,209 @@
+"""dvc.yaml and dvc.lock as data: what each stage reads, writes and is run with."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from ganvas.config import Params
+from ganvas.errors import GanvasError
+from ganvas.workflow import modules, provenance
+from ganvas.workflow.instances import DataSet, Instance, matrix
+
+PARAMS = "params.yaml"
+
+Of = DataSet | Instance | None  # what an instance of a stage works on
+Parts = Mapping[str, Any]  # of a recipe, which network, objective and method it names
+
+
+class Entry(NamedTuple):
+    """A stage with the values and the bytes that it ran on; hashes are DVC's, by path."""
+
+    stage: str  # as DVC names it: train@mnist-gan
+    cmd: str
+    deps: dict[str, str]
+    params: dict[str, Any]  # by the keys that dvc.yaml names
+    outs: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """The stage without its data set and model."""
+        return self.stage.partition("@")[0]
+
+    @property
+    def key(self) -> str:
+        """Hash of all but the outputs' bytes: DVC's own, under which its run cache files them."""
+        parts: dict[str, Any] = {"cmd": self.cmd, "deps": _lock_items(self.deps)}
+        if self.params:
+            parts["params"] = {PARAMS: self.params}
+        parts["outs"] = sorted(self.outs)
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class Declared(NamedTuple):
+    """A stage as dvc.yaml and params.yaml have it now; paths without hashes."""
+
+    stage: str
+    cmd: str
+    deps: list[str]
+    params: dict[str, Any]
+    outs: list[str]
+    recipe: Parts
+
+
+def named(stage: str, of: Of = None) -> str:
+    """As DVC names a stage of a data set, or of a model on it."""
+    return f"{stage}@{of.name}" if of else stage
+
+
+def locked(text: str | None = None) -> dict[str, Entry]:
+    """What dvc.lock records, by stage; empty where there is none. `text` is another dvc.lock's."""
+    if text is None:
+        path = Path("dvc.lock")
+        text = path.read_text() if path.exists() else ""
+    try:
+        content = YAML(typ="safe").load(text) or {}
+    except YAMLError:
+        raise GanvasError("dvc.lock: not valid YAML (a merge that stopped?); mend it") from None
+    return {
+        stage: Entry(
+            stage,
+            values["cmd"],
+            {item["path"]: item["md5"] for item in values.get("deps", ())},
+            values.get("params", {}).get(PARAMS, {}),
+            {item["path"]: item["md5"] for item in values.get("outs", ())},
+        )
+        for stage, values in content.get("stages", {}).items()
+    }
+
+
+def declared(stage: str, of: Of = None, values: Any = None) -> Declared:
+    """One instance of a stage of dvc.yaml, with the values of params.yaml, read if not given."""
+    values, items = values or _params(), _dvc_yaml()[stage]
+    data = of.data if isinstance(of, Instance) else of
+    model = of.model if isinstance(of, Instance) else ""
+
+    def filled(text: str) -> str:
+        name = data.name if data else ""
+        return text.replace("${item.dataset}", name).replace("${item.model}", model)
+
+    def paths(kinds: Iterable[str]) -> list[str]:
+        found = [item for kind in kinds for item in items.get(kind, ())]
+        return sorted(filled(item if isinstance(item, str) else next(iter(item))) for item in found)
+
+    return Declared(
+        named(stage, of),
+        filled(items["cmd"]),
+        paths(["deps"]),
+        {key: _at(values, key) for key in sorted(map(filled, items.get("params", ())))},
+        paths(["outs", "metrics", "plots"]),
+        of.recipe.model_dump() if isinstance(of, Instance) else {},
+    )
+
+
+def plan(params: Params) -> list[Declared]:
+    """Every stage that `dvc repro` would look at, in dvc.yaml's order."""
+    every: dict[tuple[str, ...], list[Of]] = {
+        (): [None],
+        ("dataset",): [DataSet(params, name) for name in params.matrix.datasets],
+        ("dataset", "model"): list(matrix(params)),
+    }
+    values = _params()
+    return [
+        declared(stage, of, values)
+        for stage, items in _dvc_yaml().items()
+        for of in every[tuple(items.get("matrix", ()))]
+    ]
+
+
+def present(stage: str, of: Of) -> Entry:
+    """What dvc.lock will record once the stage, whose outputs are written, has ended."""
+    now = declared(stage, of)
+    # A stage that is run by hand may find no links.
+    code = code_hashes(stage, of)
+    deps = {dep: code.get(dep) or provenance.dvc_hash(Path(dep)) for dep in now.deps}
+    outs = {out: provenance.dvc_hash(Path(out)) for out in now.outs}
+    return Entry(now.stage, now.cmd, deps, now.params, outs)
+
+
+def is_code(dep: str) -> bool:
+    """Whether a dependency is on a module or template, or on a folder of links to modules."""
+    return dep.endswith((".py", ".j2")) or dep.startswith(f"{modules.LINKS}/")
+
+
+def code(dep: str, recipe: Parts, read: modules.Read = modules.on_disk) -> list[str]:
+    """The files behind a dependency on code: itself, or what a folder of links leads to."""
+    linked = dep.startswith(f"{modules.LINKS}/")
+    return modules.of_part(recipe, Path(dep).name, read) if linked else [dep]
+
+
+def code_hash(dep: str, recipe: Parts, read: modules.Read = modules.on_disk) -> str | None:
+    """What dvc.lock would record for a dependency on code, links made or not; None where it is not
+    there."""
+    md5s = {
+        file: hashlib.md5(content).hexdigest()
+        for file in code(dep, recipe, read)
+        if (content := read(file)) is not None
+    }
+    if dep in md5s or not md5s:
+        return md5s.get(dep)
+    return provenance.folder_hash({modules.linked(file): md5 for file, md5 in md5s.items()})
+
+
+def code_hashes(stage: str, of: Of) -> dict[str, str | None]:
+    """Of a stage's dependencies those on code, with the hashes that they have now."""
+    now = declared(stage, of)
+    return {dep: code_hash(dep, now.recipe) for dep in now.deps if is_code(dep)}
+
+
+def maker(path: str, entries: Mapping[str, Entry]) -> tuple[Entry, list[str]] | None:
+    """The stage that makes the file or folder, and of its outputs those that the path is about.
+
+    A path may lie in an output, or hold outputs, if all are of one stage.
+    """
+    around = [
+        (entry, out) for entry in entries.values() for out in entry.outs if overlap(path, out)
+    ]
+    if len({entry.stage for entry, _ in around}) != 1:
+        return None
+    return around[0][0], [out for _, out in around]
+
+
+def overlap(path: str, other: str) -> bool:
+    """Whether one is the other or lies in it."""
+    return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
+
+
+def leaves(values: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """(dotted key, value) of nested mappings."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+@cache
+def _dvc_yaml() -> dict[str, Any]:
+    stages: dict[str, Any] = YAML(typ="safe").load(Path("dvc.yaml"))["stages"]
+    return stages
+
+
+def _params() -> dict[str, Any]:
+    values: dict[str, Any] = YAML(typ="safe").load(Path(PARAMS))
+    return values
+
+
+def _at(values: Any, key: str) -> Any:
+    for part in key.split("."):
+        values = values.get(part, {})
+    return values
+
+
+def _lock_items(hashes: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"path": path, "hash": "md5", "md5": hashes[path]} for path in sorted(hashes)]

@@ -1,0 +1,245 @@
+"""README's tables and pictures, from what `dvc repro` has just made of a clean commit."""
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganvas import devices, files, pictures
+from ganvas.config import Params
+from ganvas.errors import GanvasError
+from ganvas.reporting import report, showcase
+from ganvas.tracking import runs
+from ganvas.workflow import freshness, mirror, paths, pipeline, provenance
+from ganvas.workflow.instances import DataSet, Instance, matrix
+
+READMES = {"README.md": "en", "README.vi.md": "vi"}
+
+Entries = Mapping[str, pipeline.Entry]
+
+
+def write(params: Params) -> None:
+    """Write docs/results.json, docs/images/ and both READMEs.
+
+    Raises `GanvasError`, and writes nothing, where the results are not all of one clean commit.
+    """
+    entries = pipeline.locked()
+    _refuse_what_is_not_of_one_commit(entries, params)
+    facts = _facts(entries, params)
+    texts = pages(params, facts)
+    for name in params.matrix.datasets:
+        _write_pictures(DataSet(params, name))
+    files.write_json(paths.PUBLISHED, facts)
+    _write(texts)
+
+
+def write_tables(params: Params) -> None:
+    """Write the READMEs' tables alone: needs nothing but what git holds."""
+    _write(pages(params, freshness.published()))
+
+
+def pages(params: Params, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Each README by name, as it has to be with the results that are there and these facts."""
+    if not facts:
+        raise GanvasError(f"{paths.PUBLISHED}: not here; `make publish` writes it")
+    scores = {}
+    for dataset in params.matrix.datasets:
+        data = DataSet(params, dataset)
+        of_models = {
+            instance.model: report.read_json(instance.results / "metrics.json")
+            for instance in data.instances()
+        }
+        scores[dataset] = (report.read_json(data.results / "floor.json"), of_models)
+    return {
+        name: showcase.replaced(
+            Path(name).read_text(), showcase.block(language, scores, facts), name
+        )
+        for name, language in READMES.items()
+    }
+
+
+def _write(texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        files.write_text(Path(name), text)
+
+
+def _refuse_what_is_not_of_one_commit(entries: Entries, params: Params) -> None:
+    if not entries:
+        raise GanvasError("publish: there is no dvc.lock; `dvc repro` makes it and the results")
+    if provenance.commit() is None:
+        raise GanvasError("publish: no commit to name; commit the code first")
+    if provenance.dirty("docs", *READMES):
+        raise GanvasError(
+            "publish: code or parameters differ from the commit; commit them, `dvc repro`, publish"
+        )
+    stages = pipeline.plan(params)
+    if moved := freshness.moved(entries, stages):
+        raise GanvasError(
+            f"publish: made before the last change of {', '.join(moved)}; run `dvc repro` first"
+        )
+    outs = {out: md5 for stage in stages for out, md5 in entries[stage.stage].outs.items()}
+    other = [out for out, md5 in outs.items() if provenance.dvc_hash(Path(out)) != md5]
+    if other:
+        raise GanvasError(
+            f"publish: not on disk as dvc.lock records: {', '.join(other)}; "
+            "`dvc pull` or `dvc repro` brings it"
+        )
+
+
+def _facts(entries: Entries, params: Params) -> dict[str, Any]:
+    """What docs/results.json holds. Of what was published already only what is new is looked up."""
+    before, lock = freshness.published(), provenance.dvc_hash(Path("dvc.lock"))
+    if before.get("dvc_lock") != lock:
+        before |= {
+            "commit": provenance.commit(),
+            "date": f"{datetime.now(UTC):%Y-%m-%d}",
+            "dvc_lock": lock,
+        }
+    training: dict[str, Any] = {dataset: {} for dataset in params.matrix.datasets}
+    seeds: dict[str, Any] = {dataset: {} for dataset in params.matrix.datasets}
+    found = list(_experiments())
+    for instance in matrix(params):
+        dataset, model = instance.data.name, instance.model
+        known = before.get("training", {}).get(dataset, {}).get(model)
+        training[dataset][model] = _training(entries, instance, known)
+        known = before.get("seeds", {}).get(dataset, {}).get(model, {})
+        seeds[dataset][model] = _seeds(entries, found, instance, known, before["commit"])
+    about = {key: before[key] for key in ("commit", "date", "dvc_lock")}
+    return about | {"training": training, "seeds": seeds}
+
+
+def _training(
+    entries: Entries, instance: Instance, known: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """How long the training of the generator on disk takes, at the speed that its run noted here.
+
+    `known` is what was published of it, perhaps on another machine.
+    """
+    train = entries[pipeline.named("train", instance)]
+    generator = train.outs[instance.generators.as_posix()]
+    if known and known["generator"] == generator and "seconds" in known:
+        return dict(known)
+    tag = f"tags.`{runs.GENERATOR_TAG}` = '{generator}'"
+    for run in runs.search(paths.ROOT, instance.data.name, tag):
+        speed = run.data.metrics.get("iterations_per_second")
+        if speed:  # 0 is a training that found nothing left to do
+            table = report.read_columns(instance.results / "selection.csv", ["iteration"])
+            device = devices.describe(devices.choose(instance.params.device))
+            return {
+                "generator": generator,
+                "seconds": round(max(table["iteration"]) / speed, 1),
+                "iterations_per_second": round(speed, 2),
+                "hardware": f"{_processor()} ({device})",
+            }
+    print(f"{instance.name}: no MLflow run here noted its training's speed; README shows a dash")
+    return {"generator": generator}
+
+
+def _seeds(
+    entries: Entries,
+    experiments: Iterable[tuple[str, Entries]],
+    instance: Instance,
+    known: Mapping[str, Any],
+    commit: str,
+) -> dict[str, Any]:
+    """FID by seed, of dvc.lock and of each experiment that differs from it in the seed alone.
+
+    Those that were published before, at the `commit` noted with them, are kept as long as the seed
+    of dvc.lock still has its published FID to the last digit: then no code, parameter, data or
+    classifier that changed has changed what comes out.
+    """
+    here = _fid(None, entries, instance)
+    unmoved = known and here and known["fid"].get(here[0]) == here[1]
+    fids = dict(known["fid"]) if unmoved else {}
+    same = _all_but_the_seed(entries, instance)
+    for of_commit, others in [*experiments, (None, entries)]:
+        if _all_but_the_seed(others, instance) == same:
+            score = _fid(of_commit, others, instance)
+            if score:
+                fids[score[0]] = score[1]
+    since = known["commit"] if unmoved else commit
+    return {"commit": since, "fid": dict(sorted(fids.items(), key=lambda item: int(item[0])))}
+
+
+def _experiments() -> Iterable[tuple[str, Entries]]:
+    """Commit and dvc.lock of what `dvc exp run` made, the oldest first."""
+    found = provenance.git(
+        "for-each-ref", "--sort=committerdate", "--format=%(objectname)", "refs/exps"
+    )
+    for commit in (found or "").split():
+        if lock := provenance.at(commit, "dvc.lock"):
+            yield commit, pipeline.locked(lock.decode())
+
+
+def _all_but_the_seed(entries: Entries, instance: Instance) -> str:
+    """Hash of what makes the scores of a model comparable: code, parameters, data, classifier."""
+    seeded = {out for entry in entries.values() if "seed" in entry.params for out in entry.outs}
+    parts = []
+    for stage in mirror.OF_A_MODEL:
+        entry = entries.get(pipeline.named(stage, instance))
+        if entry is None:
+            return ""
+        deps = {
+            path: md5
+            for path, md5 in entry.deps.items()
+            if not any(pipeline.overlap(path, out) for out in seeded)
+        }
+        params = {key: value for key, value in entry.params.items() if key != "seed"}
+        parts.append([entry.cmd, deps, params])
+    return hashlib.md5(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _fid(commit: str | None, entries: Entries, instance: Instance) -> tuple[str, float] | None:
+    """(seed, FID) of a dvc.lock and of results/ beside it; None where they are not of one seed."""
+    of_model = [entries[pipeline.named(stage, instance)] for stage in mirror.OF_A_MODEL]
+    path = (instance.results / "metrics.json").as_posix()
+    content = provenance.at(commit, path) if commit else Path(path).read_bytes()
+    evaluated = of_model[-1]
+    seeds = {entry.params["seed"] for entry in of_model}
+    if (
+        content is None
+        or hashlib.md5(content).hexdigest() != evaluated.outs[path]
+        or len(seeds) > 1
+    ):
+        return None
+    extractor = evaluated.params[f"datasets.{instance.data.name}.extractors"][0]
+    return str(seeds.pop()), json.loads(content)[extractor]["fid"]
+
+
+def _write_pictures(data: DataSet) -> None:
+    instances = data.instances()
+    images = {
+        instance.model: np.load(instance.samples / "images.npy", mmap_mode="r")
+        for instance in instances
+    }
+    drawn = {instance.model: instance.folder / "progress" for instance in instances}
+    sheets = {"samples": showcase.samples(images), "progress": showcase.progress(drawn)}
+    for what, sheet in sheets.items():
+        pictures.save_png(Path(showcase.picture(data.name, what)), sheet)
+    for instance in instances:
+        losses = (instance.report / "losses.png").read_bytes()
+        target = Path(showcase.picture(data.name, f"{instance.model}-losses"))
+        files.write_bytes(target, losses)
+
+
+def _processor() -> str:
+    """The processor's name, as its maker wrote it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:  # not Linux
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        try:
+            return subprocess.run(
+                command, capture_output=True, text=True, check=True
+            ).stdout.strip()
+        except (OSError, subprocess.CalledProcessError):
+            pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,169 @@
+"""What the engine carries for methods that are not here yet: exact, and resumed to the byte."""
+
+from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from ganvas import config, devices, networks, parts
+from ganvas.training import run
+from ganvas.training.adam import Adam
+from ganvas.training.engine import Engine
+
+CPU = torch.device("cpu")
+
+
+class Everything:
+    """Two generators, labels, pairs, dropout, augmentation, and a penalty on a gradient."""
+
+    measures = ("discriminator_loss", "generator_loss", "penalty", "labels")
+    generators = ("there", "back")
+
+    def __init__(self, recipe: config.Recipe, data: Mapping[str, Tensor], seed: int) -> None:
+        pixels = data["images"][0].numel()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.networks: dict[str, nn.Module] = {
+                name: nn.Sequential(nn.Linear(pixels, 16), nn.Dropout(), nn.Linear(16, pixels))
+                for name in self.generators
+            }
+            self.networks["judge"] = nn.Sequential(nn.Linear(pixels + 10, 16), nn.Linear(16, 1))
+
+    def optimizers(self) -> dict[str, Adam]:
+        both = [p for name in self.generators for p in self.networks[name].parameters()]
+        judge = self.networks["judge"].parameters()
+        return {"both": Adam(both, 1e-3, (0.5, 0.9)), "judge": Adam(judge, 1e-3, (0.0, 0.9))}
+
+    def iterate(self, engine: Engine, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        there, back, judge = self.networks.values()
+        a, b = (networks.from_uint8(batch[name]).flatten(1) for name in ("images", "partners"))
+        named = nn.functional.one_hot(batch["labels"], 10).float()
+        fake = there(a + 0.1 * engine.noise(*a.shape))
+        shown = b * torch.rand(len(b), 1, device=b.device)  # augmentation, from the layers' stream
+        shown = torch.cat([shown, named], 1).requires_grad_()
+        real = judge(shown)
+        (slope,) = torch.autograd.grad(real.sum(), shown, create_graph=True)
+        penalty = slope.square().sum(1).mean()
+        judged = judge(torch.cat([fake.detach(), named], 1))
+        discriminator_loss = judged.mean() - real.mean() + penalty
+        engine.update("judge", discriminator_loss)
+        generator_loss = -judge(torch.cat([fake, named], 1)).mean() + (back(fake) - a).abs().mean()
+        engine.update("both", generator_loss)
+        return discriminator_loss, generator_loss, penalty, batch["labels"].float().mean()
+
+    def draw(self, engine: Engine) -> Tensor:
+        with engine.drawing("back") as network:
+            images = network(torch.linspace(-1, 1, 4 * 64).view(4, 64))
+        return networks.to_uint8(images).view(4, 1, 8, 8)
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices.choose("cpu")
+    method = SimpleNamespace(Method=Everything)
+    monkeypatch.setattr(parts, "load", lambda kind, name: {"method": method}[kind])
+
+
+@pytest.fixture
+def data() -> dict[str, Tensor]:
+    stream = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (2, 30, 1, 8, 8), generator=stream, dtype=torch.uint8)
+    labels = torch.arange(30) % 10
+    return {"images": images[0], "partners": images[1], "labels": labels}
+
+
+def start(data: dict[str, Tensor], **recipe: Any) -> Engine:
+    settings = config.load().models["gan"].model_copy(update={"batch_size": 8, **recipe})
+    return Engine(settings, data, seed=0, device=CPU)
+
+
+def stored(engine: Engine) -> dict[str, Tensor]:
+    """The state as it is in a file."""
+    return load(save({key: value.contiguous() for key, value in engine.state().items()}))
+
+
+@pytest.fixture(params=[0.0, 0.9])
+def recipe(request: pytest.FixtureRequest) -> Iterator[dict[str, float]]:
+    yield {"ema_decay": request.param}
+
+
+def test_goes_on_from_any_state_to_the_byte(
+    data: dict[str, Tensor], recipe: dict[str, float]
+) -> None:
+    whole = start(data, **recipe)
+    expected = whole.advance(7)
+    for done in (1, 3, 5):  # an epoch has three
+        begun, resumed = start(data, **recipe), start(data, **recipe)
+        begun.advance(done)
+        torch.rand(5)  # whatever else draws in this process
+        resumed.restore(stored(begun))
+        torch.rand(5)
+        assert torch.equal(resumed.advance(7 - done), expected[done:])
+        assert all(torch.equal(v, resumed.state()[k]) for k, v in whole.state().items())
+
+
+def test_dropout_and_augmentation_draw_from_the_state_and_leave_the_callers_stream(
+    data: dict[str, Tensor],
+) -> None:
+    torch.manual_seed(5)
+    undisturbed = torch.rand(3)
+    torch.manual_seed(5)
+    engine = start(data)
+    first = engine.advance(2)
+    assert torch.equal(torch.rand(3), undisturbed)
+    again = start(data)
+    again._layers = torch.Generator().manual_seed(99).get_state()
+    assert not torch.equal(again.advance(2), first)
+
+
+def test_a_batch_holds_the_same_examples_under_every_name(data: dict[str, Tensor]) -> None:
+    data["images"] = data["labels"].view(30, 1, 1, 1).expand(30, 1, 8, 8).to(torch.uint8)
+    seen: list[bool] = []
+    engine = start(data)
+
+    def iterate(_: Engine, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        seen.append(torch.equal(batch["images"][:, 0, 0, 0].long(), batch["labels"]))
+        return (torch.zeros(()),) * 4
+
+    engine.method.iterate = iterate  # type: ignore[method-assign]
+    engine.advance(6)
+    assert seen == [True] * 6
+
+
+def test_each_generator_has_an_average_a_checkpoint_and_only_the_rest_is_exported_beside(
+    data: dict[str, Tensor], tmp_path: Any
+) -> None:
+    engine = start(data, ema_decay=0.9)
+    plan = run.Plan(epochs=2, checkpoint_every=1, pictures=[2], log_every=2, save_seconds=60)
+    current = run.Run(tmp_path / "run", engine, plan)
+    assert [stop.iteration for stop in current.go_on()] == [2, 3, 4, 6]
+    current.export(tmp_path / "made", {})
+    made = {p.relative_to(tmp_path / "made").as_posix() for p in (tmp_path / "made").rglob("*.*")}
+    assert made == {
+        *(f"{name}/epoch-000{epoch}.safetensors" for name in ("there", "back") for epoch in (1, 2)),
+        *("judge.safetensors", "config.json", "history.csv", "progress.gif"),
+        *("progress/iteration-0000002.png", "progress/iteration-0000006.png"),
+    }
+    header = (tmp_path / "made/history.csv").read_text().partition("\n")[0]
+    assert header == "iteration,epoch,discriminator_loss,generator_loss,penalty,labels"
+    tensors = load((tmp_path / "made/back/epoch-0002.safetensors").read_bytes())
+    averaged = engine.averages["back"].state_dict()
+    assert all(torch.equal(tensors[f"ema.{key}"], value) for key, value in averaged.items())
+
+
+def test_a_penalty_on_a_gradient_reaches_the_weights(
+    data: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without double backward the penalty would be a constant, and these weights the same."""
+    whole, cut = start(data), start(data)
+    whole.advance(1)
+    grad = torch.autograd.grad
+    monkeypatch.setattr(
+        torch.autograd, "grad", lambda *a, **b: tuple(g.detach() for g in grad(*a, **b))
+    )
+    cut.advance(1)
+    assert not torch.equal(whole.state()["judge.0.weight"], cut.state()["judge.0.weight"])

@@ -1,0 +1,124 @@
+"""Stage params: recipes are checked against their networks, and their modules are linked."""
+
+import os
+from pathlib import Path
+
+import pytest
+from repositories import ROOT, edit, run
+
+from ganvas import parts
+from ganvas.errors import GanvasError
+from ganvas.workflow import instances, modules
+from stages import params as stage
+
+LINKS = {
+    "gan": {"network/networks/gan.py"},
+    "dcgan": {"network/networks/dcgan.py"},
+}
+SHARED = {
+    "objective/training/objectives/non_saturating.py",
+    "method/training/methods/adversarial.py",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository's root as far as the stage looks at it; the process is there."""
+    (tmp_path / "ganvas").symlink_to(ROOT / "ganvas")
+    (tmp_path / "stages").symlink_to(ROOT / "stages")
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def check(**values: object) -> None:
+    """The stage, with these keys of params.yaml changed."""
+    edit(Path(), **values)
+    stage.main(instances.data_set("digits").params)
+
+
+def links(model: str, dataset: str = "digits") -> set[str]:
+    """What the folder of links of a model holds."""
+    folder = modules.LINKS / dataset / model
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+
+
+def test_each_model_of_the_matrix_has_links_to_its_own_modules(folder: Path) -> None:
+    check(matrix__datasets=["digits", "mnist"])
+    assert sorted(path.name for path in modules.LINKS.iterdir()) == ["digits", "mnist"]
+    for dataset in ("digits", "mnist"):
+        for model, network in LINKS.items():
+            assert links(model, dataset) == network | SHARED
+
+
+def test_links_are_relative_and_lead_to_the_modules_of_this_repository(folder: Path) -> None:
+    check()
+    found = list(modules.LINKS.rglob("*.py"))
+    assert len(found) == 3 * 2 * 3  # data sets, models, parts
+    for path in found:
+        assert path.is_symlink() and not path.readlink().is_absolute()
+        _, model, kind, *inside = path.relative_to(modules.LINKS).parts
+        leads_to = Path(os.path.normpath(path.parent / path.readlink()))
+        assert leads_to == Path("ganvas", *inside) and leads_to.is_file()
+        assert kind in parts.FOLDERS and model in LINKS
+
+
+def test_links_are_made_again_as_the_recipes_are_now(folder: Path) -> None:
+    check()
+    stale = modules.LINKS / "digits/gan/network/networks/gone.py"
+    stale.symlink_to("nowhere.py")
+    (modules.LINKS / "digits/dcgan/network/networks/dcgan.py").unlink()
+    check(models__gan__network="dcgan", matrix__datasets=["digits"])
+    assert links("gan") == links("dcgan") == LINKS["dcgan"] | SHARED
+    assert not (modules.LINKS / "mnist").exists()
+
+
+def test_links_survive_a_move_of_the_repository(folder: Path) -> None:
+    check()
+    (folder / "ganvas").unlink()
+    moved = folder / "elsewhere"
+    moved.mkdir()
+    (moved / "ganvas").symlink_to(ROOT / "ganvas")
+    (folder / "data").rename(moved / "data")
+    path = moved / modules.LINKS / "digits/gan/network/networks/gan.py"
+    assert path.read_bytes() == (ROOT / "ganvas/networks/gan.py").read_bytes()
+
+
+def test_a_network_that_cannot_make_the_images_stops_it_with_one_line(folder: Path) -> None:
+    edit(folder, image_size=32)
+    done = run(folder, "python", "-m", "stages.params", check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: params.yaml: models.dcgan: dcgan makes images of 28 pixels, not 32; "
+        "set image_size: 28\n"
+    )
+    assert not (folder / "data/params.checked").exists()
+
+
+def test_a_recipe_outside_the_matrix_forbids_nothing(folder: Path) -> None:
+    check(image_size=32, matrix__models=["gan"])
+    assert links("gan") == LINKS["gan"] | SHARED
+    assert (folder / "data/params.checked").exists()
+
+
+def test_a_data_set_may_have_a_network_of_its_own_in_a_recipe(folder: Path) -> None:
+    check(datasets__digits__models={"gan": {"network": "dcgan"}, "dcgan": {}})
+    assert links("gan") == links("dcgan") == LINKS["dcgan"] | SHARED
+    assert links("gan", "mnist") == LINKS["gan"] | SHARED
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "lacks"),
+    [
+        ("network", "gan", "build"),
+        ("objective", "non_saturating", "generator_loss"),
+        ("method", "adversarial", "Method"),
+    ],
+)
+def test_a_part_without_what_is_asked_of_it_stops_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str, lacks: str
+) -> None:
+    monkeypatch.delattr(parts.load(kind, name), lacks)
+    with pytest.raises(GanvasError) as error:
+        check()
+    assert str(error.value) == f"{parts.file(kind, name)}: no {lacks}; a {kind} needs it"
