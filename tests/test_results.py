@@ -170,8 +170,7 @@ def test_the_commit_that_is_named_holds_the_code_that_made_them(
     for path, md5 in code.items():
         content = run(results, "git", "show", f"{made['commit']}:{path}").stdout
         assert hashlib.md5(content.encode()).hexdigest() == md5, path
-    # Of each model's own parts, dvc.lock, which is committed after the code, has a hash of the folder
-    # of links to them.
+    # Of each model's parts dvc.lock, committed after the code, has a hash of the folder of links.
     recorded = pipeline.locked((results / "dvc.lock").read_text())
     run(results, "git", "checkout", "-q", made["commit"])
     monkeypatch.chdir(results)
