@@ -20,14 +20,12 @@ from PIL import Image
 from repositories import commit, make, ran, run
 from weights import random_weights
 
-from ganvas import process
 from ganvas.data import datasets
 from ganvas.evaluation import features, inception
 
 # Inception sees some 11 images/s on two cores: fewer than digits has and config.py allows will do.
 TEST_IMAGES = 40
 GENERATED = 40
-THREADS = str(process.usable_processors())
 MEASURES = {
     *("fid", "fid_std", "fid_infinity", "kid", "kid_std", "inception_score", "inception_score_std"),
     *("precision", "recall", "density", "coverage"),
@@ -50,7 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     weights = random_weights(tmp_path_factory.mktemp("weights"))
     folder, mirror = tmp_path_factory.mktemp("repository"), tmp_path_factory.mktemp("mirror")
     make_repository(folder, weights)
-    around = {"GANVAS_MIRROR": str(mirror), "OMP_NUM_THREADS": THREADS}
+    around = {"GANVAS_MIRROR": str(mirror)}
     published = mirror / "inception" / inception.FILE
     cached = folder / ".ganvas/inception"
 
@@ -161,8 +159,8 @@ def test_fid_is_what_pytorch_fids_program_prints_of_the_same_images(
         for number, image in enumerate(images):
             Image.fromarray(image).save(tmp_path / name / f"{number:04}.png")
     command = [sys.executable, "-m", "pytorch_fid", "real", "fake", "--device", "cpu"]
-    around = {"TORCH_HOME": str(tmp_path / "torch"), "OMP_NUM_THREADS": THREADS}
-    program = run(tmp_path, *command, "--num-workers", "0", "--batch-size", "10", **around)
+    home = str(tmp_path / "torch")
+    program = run(tmp_path, *command, "--num-workers", "0", "--batch-size", "10", TORCH_HOME=home)
     theirs = float(program.stdout.split("FID:")[1])
     assert theirs > 0.1, "two sets that do not differ would prove nothing"
     assert results(made, "gan/metrics.json")["inception"]["fid"] == pytest.approx(theirs, rel=1e-4)
