@@ -12,9 +12,16 @@ from typing import Any
 from ganvas import config
 from ganvas.config import Params
 from ganvas.errors import GanvasError
+from ganvas.workflow import instances
 from ganvas.workflow.instances import DataSet, Instance
 
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
+# What a stage works on -> its options, and how it is read.
+WORKED_ON: dict[type, tuple[tuple[str, ...], Callable[..., Any]]] = {
+    Params: ((), config.load),
+    DataSet: (("dataset",), instances.data_set),
+    Instance: (("dataset", "model"), instances.instance),
+}
 
 
 @contextmanager
@@ -42,14 +49,9 @@ def run_stage(main: Callable[[Any], None]) -> None:
     """
     parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
     of = next(iter(inspect.signature(main).parameters.values())).annotation
-    for name in {Params: (), DataSet: ("dataset",), Instance: ("dataset", "model")}[of]:
+    names, load = WORKED_ON[of]
+    for name in names:
         parser.add_argument(f"--{name}", required=True)
     arguments = vars(parser.parse_args())
     with errors_in_one_line():
-        params = config.load()
-        params.check_names(**arguments)
-        if of is Params:
-            main(params)
-        else:
-            data = DataSet(params, arguments["dataset"])
-            main(data if of is DataSet else Instance(data, arguments["model"]))
+        main(load(*(arguments[name] for name in names)))
