@@ -24,7 +24,9 @@ def choose(name: str) -> torch.device:
         raise GanvasError(f"device: {name} asked for, but PyTorch finds none; set device: auto")
     # cuBLAS repeats its sums in one order only with a workspace of its own.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    # The switch of `torch.use_deterministic_algorithms`, without its import of torch._inductor:
+    # 2 s in every process.
+    torch.set_deterministic_debug_mode("error")
     # Filling every new tensor with NaN is for finding reads of memory never written; it takes a
     # third of a small network's time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -167,3 +167,25 @@ def test_a_penalty_on_a_gradient_reaches_the_weights(
     )
     cut.advance(1)
     assert not torch.equal(whole.state()["judge.0.weight"], cut.state()["judge.0.weight"])
+
+
+def test_where_there_can_be_no_graph_one_warning_and_the_same_training(
+    data: dict[str, Tensor], recipe: dict[str, float], caplog: pytest.LogCaptureFixture
+) -> None:
+    eager, failing = start(data, **recipe), start(data, **recipe)
+    expected = [eager.advance(4), eager.advance(3)]
+    record = failing._record
+
+    def breaks_off() -> Any:
+        failing.method.iterate(failing, {k: v[:8] for k, v in data.items()})  # as a capture would
+        torch.rand(3)
+        return record()  # there is no CUDA here
+
+    failing._record = breaks_off  # type: ignore[method-assign]
+    failing._capturing = True
+    assert all(torch.equal(failing.advance(len(rows)), rows) for rows in expected)
+    assert all(torch.equal(v, failing.state()[k]) for k, v in eager.state().items())
+    assert not failing.captured
+    assert [r.levelname for r in caplog.records] == ["WARNING"]
+    assert "no CUDA graph on this device (" in caplog.text
+    assert "\n" not in caplog.records[0].getMessage()

@@ -203,13 +203,13 @@ def test_uint8_covers_the_whole_range() -> None:
 @pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize("steps", [1, 2])
 def test_the_cuda_graph_replays_the_eager_iteration(
-    name: str, steps: int, images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+    name: str, steps: int, images: torch.Tensor
 ) -> None:
     device = devices.choose("cuda")
     settings = recipe(name, discriminator_steps=steps, ema_decay=0.9)
     graphed = begin(settings, images, 0, device)
     replayed = graphed.advance(13)
-    monkeypatch.setattr(Engine, "_capture", lambda self: None)
-    eager = begin(settings, images, 0, device)
+    eager = Engine(settings, {"images": images}, 0, device, capture=False)
+    assert graphed.captured
     assert torch.equal(replayed, eager.advance(13))
     assert same(weights(graphed), weights(eager))

@@ -2,11 +2,12 @@
 
 The data lie on the device as uint8 tensors; batches, noise and measurements stay there too, so that
 the processor never waits for the device inside the loop. On CUDA one iteration is captured as a
-CUDA graph and replayed; everywhere else the same code runs eagerly. What an iteration does, and
-what it minimises, is the method's business (`ganvas/training/methods/`).
+CUDA graph and replayed; everywhere else, and where that fails, the same code runs eagerly. What an
+iteration does, and what it minimises, is the method's business (`ganvas/training/methods/`).
 """
 
 import copy
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
@@ -18,6 +19,8 @@ from ganvas import parts, seeds
 from ganvas.config import Recipe
 from ganvas.errors import GanvasError
 from ganvas.training.adam import Adam
+
+log = logging.getLogger(__name__)
 
 Batch = Mapping[str, Tensor]
 
@@ -62,11 +65,13 @@ class Engine:
         device: torch.device,
         precision: str = "float32",
         longest: int = 100,
+        capture: bool = True,
     ) -> None:
         """`data` are tensors by name whose first dimension is the N examples, `images` among them.
 
-        `images` is uint8 (N, C, H, W). `longest` bounds the iterations of one `advance`. Raises
-        `GanvasError` when a batch is larger than the data.
+        `images` is uint8 (N, C, H, W). `longest` bounds the iterations of one `advance`. Without
+        `capture` iterations run eagerly on CUDA too. Raises `GanvasError` when a batch is larger
+        than the data.
         """
         examples = len(data["images"])
         if recipe.batch_size > examples:
@@ -95,7 +100,13 @@ class Engine:
         self._cursor = torch.zeros((), dtype=torch.int64, device=device)
         self._measured = torch.zeros(longest, len(self.method.measures), device=device)
         self._row = torch.zeros(1, dtype=torch.int64, device=device)
+        self._capturing = capture and device.type == "cuda"
         self._graph: torch.cuda.CUDAGraph | None = None
+
+    @property
+    def captured(self) -> bool:
+        """Whether iterations are replayed from a CUDA graph; known after the first `advance`."""
+        return self._graph is not None
 
     def advance(self, iterations: int) -> Tensor:
         """Run that many iterations; return the measures of each, float32 (iterations, M), CPU.
@@ -103,7 +114,7 @@ class Engine:
         The processor waits for the device at the end alone, and where an epoch's order is drawn.
         """
         with self._stream_of_layers():
-            if self.device.type == "cuda" and self._graph is None:
+            if self._capturing and self._graph is None:
                 self._capture()
             self._row.zero_()
             for _ in range(iterations):
@@ -116,7 +127,7 @@ class Engine:
                 else:
                     self._iterate()
                 self.iteration += 1
-        return self._measured[:iterations].cpu()
+        return self._measured[:iterations].to("cpu", copy=True)
 
     # What a method is given.
 
@@ -224,8 +235,35 @@ class Engine:
             mine.copy_(theirs)
 
     def _capture(self) -> None:
-        """Record one iteration as a CUDA graph; leaves the state as it was."""
+        """Record one iteration as a CUDA graph, or else go on eagerly; leaves the state as it was.
+
+        Capturing depends on card, driver and PyTorch: where it fails, one warning says so.
+        """
         before = {name: value.clone() for name, value in self.state().items()}
+        default = _default_generator(self.device)
+        try:
+            self._graph = self._record()
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            log.warning("no CUDA graph on this device (%s): training goes on without", reason)
+            self._capturing = False
+            if self.device.type == "cuda":
+                # A capture that broke off leaves generators from which nobody can draw.
+                for generator in (self._noise, default):
+                    generator.graphsafe_set_state(torch.Generator(self.device))
+        # The graph holds these very tensors: they are written back in place.
+        for name, module in self._modules().items():
+            for key, value in module.state_dict().items():
+                value.copy_(before[f"{name}.{key}"])
+        for key, value in self._moments().items():
+            value.copy_(before[key])
+        self._noise.set_state(before["noise"])
+        default.set_state(self._layers)
+        self._row.zero_()
+        self._order_epoch = -1
+
+    def _record(self) -> torch.cuda.CUDAGraph:
+        """One iteration as a CUDA graph; raises `RuntimeError` where there can be none."""
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -236,19 +274,12 @@ class Engine:
         torch.cuda.current_stream().wait_stream(stream)
         self._row.zero_()
         graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self._noise)  # the default one is known to it
-        with torch.cuda.graph(graph):
+        if torch.__version__ < "2.14":  # later ones find generators by themselves, and warn
+            graph.register_generator_state(self._noise)
+        # The outer context: a capture that fails leaves its own stream behind.
+        with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
             self._iterate()
-        # The graph holds these very tensors: they are written back in place.
-        for name, module in self._modules().items():
-            for key, value in module.state_dict().items():
-                value.copy_(before[f"{name}.{key}"])
-        for key, value in self._moments().items():
-            value.copy_(before[key])
-        self._noise.set_state(before["noise"])
-        _default_generator(self.device).set_state(self._layers)
-        self._order_epoch = -1
-        self._graph = graph
+        return graph
 
 
 def _default_generator(device: torch.device) -> torch.Generator:
