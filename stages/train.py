@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import torch
+
 from ganvas import devices, progress
 from ganvas.data import datasets
 from ganvas.training import run
@@ -17,7 +19,6 @@ from ganvas.workflow.instances import Instance
 def main(instance: Instance) -> None:
     params, recipe, name = instance.params, instance.recipe, instance.name
     device = devices.choose(params.device)
-    images = datasets.load(instance.data.normalized, "train").images
     plan = run.Plan(
         recipe.epochs,
         recipe.checkpoint_every,
@@ -39,16 +40,16 @@ def main(instance: Instance) -> None:
         run.exclusive(Path(".ganvas") / f"{name}.lock", name),
         run.exclusive(runs / f"{key}.lock", name),
     ):
-        engine = Engine(
-            recipe,
-            {"images": images},
-            params.seed,
-            device,
-            params.train.precision,
-            params.train.log_every,
-        )
-        current = run.Run(runs / key, engine, plan)
-        if engine.iteration:
+        current = _begin(runs / key, instance, plan, device)
+        if current.ended and pipeline.recorded("train", instance):
+            # DVC has this very result: who runs the stage all the same wants it trained.
+            print(f"{name}: this training had ended; it is trained anew", file=sys.stderr)
+            shutil.rmtree(runs / key, ignore_errors=True)
+            current = _begin(runs / key, instance, plan, device)
+        engine = current.engine
+        if current.ended:
+            print(f"{name}: this training had ended; it writes its files", file=sys.stderr)
+        elif engine.iteration:
             print(f"{name}: goes on from iteration {engine.iteration:,}", file=sys.stderr)
         elif any(path.parent.name != key for path in runs.glob("*/mlflow_run")):
             print(
@@ -94,6 +95,14 @@ def main(instance: Instance) -> None:
                 print(f"warning: {name}: {warning}", file=sys.stderr)
         mlflow_run.unlink(missing_ok=True)
         run.forget_old_runs(runs)
+
+
+def _begin(folder: Path, instance: Instance, plan: run.Plan, device: torch.device) -> run.Run:
+    params, images = instance.params, datasets.load(instance.data.normalized, "train").images
+    precision, longest = params.train.precision, plan.log_every
+    data = {"images": images}
+    engine = Engine(instance.recipe, data, params.seed, device, precision, longest)
+    return run.Run(folder, engine, plan)
 
 
 if __name__ == "__main__":

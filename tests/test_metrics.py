@@ -436,6 +436,34 @@ class TestManifold:
         assert found["coverage"] == inside.any(axis=1).mean()
         assert found["density"] == pytest.approx(inside.sum(axis=0).mean() / 5)
 
+    @pytest.mark.parametrize("seed", range(5))
+    def test_copies_do_not_depend_on_the_last_bits(self, seed, monkeypatch):
+        """A generator that repeats itself, on processors that round features and products apart."""
+        random = np.random.default_rng(seed)
+        real = features(300, 64, 1) + 3
+        kinds = np.concatenate([real[:20], features(20, 64, 2) + 3])
+        fake = kinds[random.integers(40, size=400)]  # some ten copies of each, half of real ones
+        # cdist subtracts before it squares: its ties are exact, so "<" decides them rightly.
+        ours = sys.modules["ganvas.evaluation.metrics.manifold"]
+        exact = ours._squared_distances
+
+        def rounded(x, y):
+            found = exact(x, y)
+            size = float(found.max()) * np.finfo(np.float64).eps
+            return found + size * torch.from_numpy(random.uniform(-4, 4, found.shape))
+
+        monkeypatch.setattr(ours, "_squared_distances", rounded)
+        ulps = random.integers(-2, 3, fake.shape).astype(np.float32)
+        jittered = fake * (1 + ulps * np.finfo(np.float32).eps)
+        radii = np.sort(cdist(fake.astype(float), fake.astype(float)), axis=1)[:, 5]
+        inside = cdist(real, fake) < np.sort(cdist(real, real), axis=1)[:, 5][:, None]
+        for given in (fake, jittered):
+            found = measures.manifold(real, given)
+            assert found["coverage"] == inside.any(axis=1).mean()
+            assert found["precision"] == inside.any(axis=0).mean()
+            assert found["density"] == pytest.approx(inside.sum() / 5 / 400)
+            assert found["recall"] == (cdist(real, fake) < radii).any(axis=1).mean()
+
     def test_depends_neither_on_order_nor_on_blocks(self, monkeypatch):
         real, fake = features(300, 32, 1), features(250, 32, 2)
         found = measures.manifold(real, fake)

@@ -70,11 +70,31 @@ def test_the_number_of_evaluation_images_retrains_nothing(made: Path) -> None:
     assert ran(run(made, "dvc", "repro")) == stages
 
 
-def test_forced_training_writes_the_same_bytes(made: Path) -> None:
+def test_forced_training_trains_and_writes_the_same_bytes(made: Path) -> None:
     before = (made / "dvc.lock").read_text()
-    shutil.rmtree(made / ".ganvas/runs")  # from nothing, not from the state it left
-    run(made, "dvc", "repro", "--force", "--single-item", "train@digits-dcgan")
+    (state,) = made.glob(".ganvas/runs/digits-dcgan/*/state.safetensors")
+    ended = state.read_bytes()
+    state.with_name("left").touch()
+    done = run(made, "dvc", "repro", "--force", "--single-item", "train@digits-dcgan")
+    assert "digits-dcgan: this training had ended; it is trained anew" in done.stderr
+    assert not state.with_name("left").exists()
     assert (made / "dvc.lock").read_text() == before
+    assert state.read_bytes() == ended
+
+
+def test_a_training_that_ended_before_dvc_knew_writes_its_files_without_training(
+    made: Path,
+) -> None:
+    """Killed between its last iteration and dvc.lock."""
+    before = (made / "dvc.lock").read_text()
+    (state,) = made.glob(".ganvas/runs/digits-dcgan/*/state.safetensors")
+    state.with_name("left").touch()
+    (made / "dvc.lock").unlink()
+    done = run(made, "dvc", "repro", "--force", "--single-item", "train@digits-dcgan")
+    assert "digits-dcgan: this training had ended; it writes its files" in done.stderr
+    assert state.with_name("left").exists()
+    (made / "dvc.lock").write_text(before)
+    assert "up to date" in run(made, "dvc", "status", "train@digits-dcgan").stdout
 
 
 @contextmanager

@@ -76,6 +76,10 @@ class Run:
         """How many the whole run has."""
         return self.plan.epochs * self.engine.iterations_per_epoch
 
+    @property
+    def ended(self) -> bool:
+        return self.engine.iteration == self.iterations
+
     def go_on(self) -> Iterator[Stop]:
         """Train to the end, or until `interrupted`; yields at each point that is logged or drawn.
 
@@ -89,8 +93,7 @@ class Run:
             self._check_finite(rows, start)
             self.measured = torch.cat([self.measured, rows])
             self._checkpoint()
-            ended = engine.iteration == self.iterations
-            yield Stop(engine.iteration, self.history(start, complete=ended), self._draw())
+            yield Stop(engine.iteration, self.history(start, complete=self.ended), self._draw())
             now = time.monotonic()
             epoch_ended = engine.iteration % engine.iterations_per_epoch == 0
             # Every save_seconds, and at each epoch's end where epochs take longer than that.

@@ -124,11 +124,16 @@ def plan(params: Params) -> list[Declared]:
 def present(stage: str, of: Of) -> Entry:
     """What dvc.lock will record once the stage, whose outputs are written, has ended."""
     now = declared(stage, of)
-    # A stage that is run by hand may find no links.
-    code = code_hashes(stage, of)
-    deps = {dep: code.get(dep) or provenance.dvc_hash(Path(dep)) for dep in now.deps}
     outs = {out: provenance.dvc_hash(Path(out)) for out in now.outs}
-    return Entry(now.stage, now.cmd, deps, now.params, outs)
+    return Entry(now.stage, now.cmd, _hashed(stage, of), now.params, outs)
+
+
+def recorded(stage: str, of: Of) -> bool:
+    """Whether dvc.lock has what the stage makes of its inputs as they are."""
+    now = declared(stage, of)
+    then = locked().get(now.stage)
+    inputs = (now.cmd, _hashed(stage, of), now.params)
+    return then is not None and (then.cmd, then.deps, then.params) == inputs
 
 
 def is_code(dep: str) -> bool:
@@ -186,6 +191,14 @@ def leaves(values: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
             yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def _hashed(stage: str, of: Of) -> dict[str, str]:
+    """The hashes of a stage's dependencies as they are."""
+    # A stage that is run by hand may find no links.
+    code = code_hashes(stage, of)
+    deps = declared(stage, of).deps
+    return {dep: code.get(dep) or provenance.dvc_hash(Path(dep)) for dep in deps}
 
 
 @cache

@@ -5,10 +5,12 @@ import torch
 
 from ganvas.errors import GanvasError
 from ganvas.evaluation.metrics import arrays
-from ganvas.evaluation.metrics.arrays import Array
+from ganvas.evaluation.metrics.arrays import Array, Floats
 
 # Rows of a distance matrix held at once: 512 x 10,000 float64 are 41 MB.
 BLOCK = 512
+FLOAT32, FLOAT64 = (float(np.finfo(kind).eps) for kind in (np.float32, np.float64))
+UNITS = 8  # of rounding, within which two distances are equal
 
 
 def manifold(real_features: Array, fake_features: Array, k: int = 5) -> dict[str, float]:
@@ -22,9 +24,14 @@ def manifold(real_features: Array, fake_features: Array, k: int = 5) -> dict[str
     package, whose strict "<" is kept: so a set of identical images has balls of radius 0, and
     nothing lies inside them.
 
-    Distances are computed block by block, in float64, from ||x||^2 + ||y||^2 - 2 x.y. Rounding in
-    that difference is set to 0, so identical features are at distance 0 exactly. The order of the
-    images changes nothing. Raises `GanvasError` when a set has no more than k images.
+    What lies on a ball's edge is outside, and so is what the features' own rounding, that of
+    float32, cannot tell from that: within 8 x 1.2e-7 |x| of the edge, |x| the norm of the ball's
+    centre from the mean of the real features. Copies of one image, which are among its neighbours'
+    nearest and so exactly on an edge, are then outside on every processor; otherwise the last bits
+    of a matrix product would decide. Where nothing is so near to an edge the numbers are `prdc`'s.
+
+    Distances are computed block by block, in float64, from ||x||^2 + ||y||^2 - 2 x.y. The order of
+    the images changes nothing. Raises `GanvasError` when a set has no more than k images.
     """
     x = arrays.features(real_features, "real features")
     y = arrays.features(fake_features, "generated features")
@@ -39,7 +46,8 @@ def manifold(real_features: Array, fake_features: Array, k: int = 5) -> dict[str
     real, fake = torch.from_numpy(x - centre), torch.from_numpy(y - centre)
     if not torch.isfinite((real * real).sum() + (fake * fake).sum()):
         raise GanvasError("manifold: the features are too large (their squares overflow)")
-    real_radii, fake_radii = _squared_radii(real, k), _squared_radii(fake, k)
+    real_radii = _squared_radii(real, k, _rounding(real, x))
+    fake_radii = _squared_radii(fake, k, _rounding(fake, y))
 
     balls_around = torch.zeros(len(fake), dtype=torch.int64)  # real balls that hold each fake
     recalled = covered = 0
@@ -57,21 +65,28 @@ def manifold(real_features: Array, fake_features: Array, k: int = 5) -> dict[str
     }
 
 
-def _squared_radii(x: torch.Tensor, k: int) -> torch.Tensor:
-    """Squared distance (N,) of each row to its k-th nearest other row."""
-    radii = torch.empty(len(x), dtype=x.dtype)
+def _rounding(centred: torch.Tensor, given: Floats) -> torch.Tensor:
+    """By how much each row (N,) may be off: as float32, and in float64 by taking the mean away."""
+    norms, given_norms = centred.norm(dim=1), torch.from_numpy(given).norm(dim=1)
+    off: torch.Tensor = FLOAT32 * norms + FLOAT64 * given_norms
+    return UNITS * off
+
+
+def _squared_radii(x: torch.Tensor, k: int, rounding: torch.Tensor) -> torch.Tensor:
+    """Squared distance (N,) of each row to its k-th nearest other row, less what is rounding."""
+    squares = torch.empty(len(x), dtype=x.dtype)
     for start in range(0, len(x), BLOCK):
         distances = _squared_distances(x[start : start + BLOCK], x)
         # k + 1: the nearest of all is the row itself, at distance 0.
         nearest = distances.topk(k + 1, dim=1, largest=False, sorted=False).values
-        radii[start : start + BLOCK] = nearest.amax(dim=1)
-    return radii
+        squares[start : start + BLOCK] = nearest.amax(dim=1)
+    radii = squares.clamp(min=0).sqrt()
+    # What is near the edge has no larger norm than centre and radius together.
+    products = UNITS * x.shape[1] * FLOAT64 * (x.norm(dim=1) + radii).square()
+    return squares.sub(2 * radii * rounding + products)
 
 
 def _squared_distances(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """(len(x), len(y)), 0 where the difference is rounding only."""
+    """(len(x), len(y)); rounding may leave the smallest a little below 0."""
     x_norms, y_norms = (x * x).sum(dim=1), (y * y).sum(dim=1)
-    distances = torch.addmm(y_norms, x, y.T, alpha=-2).add_(x_norms[:, None])
-    largest = float(torch.maximum(x_norms.max(), y_norms.max()))
-    rounding = 8 * x.shape[1] * np.finfo(np.float64).eps * largest
-    return torch.threshold_(distances, rounding, 0.0)
+    return torch.addmm(y_norms, x, y.T, alpha=-2).add_(x_norms[:, None])
