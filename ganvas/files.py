@@ -87,8 +87,7 @@ def write_tensors(
     path: Path, tensors: dict[str, "Tensor"], metadata: dict[str, str] | None = None
 ) -> None:
     """A safetensors file; `metadata` goes into its header."""
-    from safetensors.torch import (
-        save,
-    )  # brings torch in: seconds that most stages' files do not need
+    # Brings torch in: seconds that most stages' files do not need.
+    from safetensors.torch import save
 
     write_bytes(path, save({k: v.contiguous().cpu() for k, v in tensors.items()}, metadata))
