@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 # ganvas is imported, which sets as many as there are processors.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from ganvas import process
 from ganvas.data import download
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +31,11 @@ LONGEST = (
     "test_run",
     "test_serving",
 )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than processors: much of the time a worker waits for a lock or a server."""
+    return process.usable_processors() + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

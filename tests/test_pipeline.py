@@ -70,9 +70,15 @@ def test_the_number_of_evaluation_images_retrains_nothing(made: Path) -> None:
     assert ran(run(made, "dvc", "repro")) == stages
 
 
+def state_of(folder: Path) -> Path:
+    """Where dcgan's training has left its state."""
+    config = json.loads((folder / "models/digits/dcgan/config.json").read_text())
+    return folder / ".ganvas/runs/digits-dcgan" / config["run"] / "state.safetensors"
+
+
 def test_forced_training_trains_and_writes_the_same_bytes(made: Path) -> None:
     before = (made / "dvc.lock").read_text()
-    (state,) = made.glob(".ganvas/runs/digits-dcgan/*/state.safetensors")
+    state = state_of(made)
     ended = state.read_bytes()
     state.with_name("left").touch()
     done = run(made, "dvc", "repro", "--force", "--single-item", "train@digits-dcgan")
@@ -87,7 +93,7 @@ def test_a_training_that_ended_before_dvc_knew_writes_its_files_without_training
 ) -> None:
     """Killed between its last iteration and dvc.lock."""
     before = (made / "dvc.lock").read_text()
-    (state,) = made.glob(".ganvas/runs/digits-dcgan/*/state.safetensors")
+    state = state_of(made)
     state.with_name("left").touch()
     (made / "dvc.lock").unlink()
     done = run(made, "dvc", "repro", "--force", "--single-item", "train@digits-dcgan")
