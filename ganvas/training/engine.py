@@ -10,15 +10,17 @@ import copy
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from ganvas import parts, seeds
-from ganvas.config import Recipe
 from ganvas.errors import GanvasError
 from ganvas.training.adam import Adam
+
+if TYPE_CHECKING:
+    from ganvas.config import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ class Method(Protocol):
     generators: tuple[str, ...]  # the networks that draw: averaged, and saved in checkpoints
     networks: dict[str, nn.Module]
 
-    def __init__(self, recipe: Recipe, data: Mapping[str, Tensor], seed: int) -> None: ...
+    def __init__(self, recipe: "Recipe", data: Mapping[str, Tensor], seed: int) -> None: ...
 
     def optimizers(self) -> dict[str, Adam]:
         """One for each group of parameters that learns at once; called when they are in place."""
@@ -59,7 +61,7 @@ class Engine:
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: "Recipe",
         data: Mapping[str, Tensor],
         seed: int,
         device: torch.device,
@@ -99,7 +101,8 @@ class Engine:
         self._lane = torch.arange(recipe.batch_size, device=device)
         self._cursor = torch.zeros((), dtype=torch.int64, device=device)
         self._measured = torch.zeros(longest, len(self.method.measures), device=device)
-        self._row = torch.zeros(1, dtype=torch.int64, device=device)
+        self._rows = torch.arange(longest, device=device)[:, None]
+        self._row = torch.zeros((), dtype=torch.int64, device=device)
         self._capturing = capture and device.type == "cuda"
         self._graph: torch.cuda.CUDAGraph | None = None
 
@@ -222,7 +225,9 @@ class Engine:
         with torch.no_grad():
             for name, average in self.averages.items():
                 self._average(average, self.method.networks[name])
-            self._measured.index_copy_(0, self._row, torch.stack(list(measured))[None])
+            # In one of the rows; an index_copy_ that is deterministic takes a GPU a dozen kernels.
+            here, values = self._rows == self._row, torch.stack(list(measured))
+            self._measured.copy_(torch.where(here, values, self._measured))
             self._row += 1
             self._cursor += self.recipe.batch_size
 
@@ -241,10 +246,14 @@ class Engine:
         """
         before = {name: value.clone() for name, value in self.state().items()}
         default = _default_generator(self.device)
+        self._warm_up()
         try:
-            self._graph = self._record()
+            self._record()
         except RuntimeError as error:
-            reason = str(error).partition("\n")[0]
+            cause: BaseException = error
+            while cause.__context__:  # the end of a broken capture says no more than that it broke
+                cause = cause.__context__
+            reason = str(cause).partition("\n")[0]
             log.warning("no CUDA graph on this device (%s): training goes on without", reason)
             self._capturing = False
             if self.device.type == "cuda":
@@ -262,24 +271,27 @@ class Engine:
         self._row.zero_()
         self._order_epoch = -1
 
-    def _record(self) -> torch.cuda.CUDAGraph:
-        """One iteration as a CUDA graph; raises `RuntimeError` where there can be none."""
+    def _warm_up(self) -> None:
+        """Iterations before the capture, in which cuDNN chooses and allocates."""
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            for _ in range(3):  # lets cuDNN choose and allocate outside the capture
+            for _ in range(3):
                 self._row.zero_()
                 self._cursor.zero_()
                 self._iterate()
         torch.cuda.current_stream().wait_stream(stream)
         self._row.zero_()
-        graph = torch.cuda.CUDAGraph()
+
+    def _record(self) -> None:
+        """Capture one iteration; raises `RuntimeError` where there can be no graph."""
+        self._tried = graph = torch.cuda.CUDAGraph()  # kept: the allocator may hold on to it
         if torch.__version__ < "2.14":  # later ones find generators by themselves, and warn
             graph.register_generator_state(self._noise)
         # The outer context: a capture that fails leaves its own stream behind.
         with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
             self._iterate()
-        return graph
+        self._graph = graph
 
 
 def _default_generator(device: torch.device) -> torch.Generator:

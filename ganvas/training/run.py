@@ -249,7 +249,8 @@ class Run:
 
     def _finite(self) -> bool:
         state = self.engine.state().values()
-        return all(bool(value.isfinite().all()) for value in state if value.is_floating_point())
+        finite = [value.isfinite().all() for value in state if value.is_floating_point()]
+        return bool(torch.stack(finite).all())  # the processor waits for the device once
 
 
 def forget_old_runs(folder: Path, keep: int = KEPT_RUNS) -> None:
