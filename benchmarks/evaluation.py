@@ -23,16 +23,17 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
-import pytorch_fid.inception
 import torch
 from PIL import Image
-from pytorch_fid import fid_score
 
-from ganvas.evaluation import inception, measures
+from ganvas.evaluation import measures
 from ganvas.evaluation.classifier import Classifier
 from ganvas.evaluation.features import Features, extract
 
+# pytorch-fid is imported where it is needed: benchmarks/gpu.py does without it.
+
 IMAGES, BATCH = 96, 16
+CPU = torch.device("cpu")
 
 
 def measure(trials: int, *functions: Callable[[], object]) -> list[list[float]]:
@@ -57,16 +58,27 @@ def ratio(theirs: list[float], mine: list[float]) -> str:
     return f"  ratio        {statistics.median(each):7.2f} ({min(each):.2f} to {max(each):.2f})"
 
 
+def random_weights(folder: Path) -> Path:
+    """A file of weights for Inception, drawn at random: its speed does not depend on them."""
+    from ganvas.evaluation import inception
+
+    torch.manual_seed(0)
+    torch.save(inception._architecture().state_dict(), folder / inception.FILE)
+    return folder / inception.FILE
+
+
 def inception_features(trials: int, folder: Path) -> None:
     """Claim 1: PNG files in, features out."""
+    import pytorch_fid.inception
+    from pytorch_fid import fid_score
+
+    from ganvas.evaluation import inception
+
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, 28, 28), dtype=np.uint8)
     files = [folder / f"{number:04}.png" for number in range(IMAGES)]
     for file, image in zip(files, images, strict=True):
         Image.fromarray(image).save(file)
-    weights = folder / inception.FILE
-    torch.manual_seed(0)
-    torch.save(inception._architecture().state_dict(), weights)
-
+    weights = random_weights(folder)
     mine = inception.load(weights, sha256=None)
     state = torch.load(weights, weights_only=True)
     with patch.object(pytorch_fid.inception, "load_state_dict_from_url", lambda *_, **__: state):
@@ -75,7 +87,7 @@ def inception_features(trials: int, folder: Path) -> None:
     def ours() -> torch.Tensor:
         pixels = np.stack([np.asarray(Image.open(file)) for file in files])
         tensor = torch.from_numpy(pixels)[:, None]
-        return extract(mine, tensor, torch.device("cpu"), BATCH).features
+        return extract(mine, tensor, CPU, BATCH).features
 
     def pytorch_fids() -> np.ndarray:
         activations: np.ndarray = fid_score.get_activations(files, theirs, BATCH, num_workers=0)
@@ -94,6 +106,8 @@ def inception_features(trials: int, folder: Path) -> None:
 
 def frechet(trials: int) -> None:
     """Claim 2: two covariances of 5,000 images with 2,048 features."""
+    from pytorch_fid import fid_score
+
     generator = np.random.default_rng(0)
     mixing = generator.normal(size=(2048, 2048)) / 2048**0.5
     sets = (np.maximum(generator.normal(size=(5000, 2048)) @ mixing, 0) for _ in range(2))
@@ -108,11 +122,16 @@ def frechet(trials: int) -> None:
     print(line("pytorch-fid", slow), line("ganvas", fast), ratio(slow, fast), sep="\n")
 
 
-def all_measures(trials: int) -> None:
-    """Claim 3: from images to scores, everything in `measures.MEASURES`."""
+def all_measures(
+    trials: int, device: torch.device = CPU, count: int = 10_000, train_count: int = 60_000
+) -> dict[str, list[float]]:
+    """Claim 3: seconds of everything in `measures.MEASURES`, and of the features they need.
+
+    The classifier looks at `count` images on the device; the measures are the processor's work.
+    """
     generator = np.random.default_rng(0)
 
-    def seen(count: int) -> Features:
+    def seen() -> Features:
         features = np.maximum(generator.normal(size=(count, 128)), 0).astype(np.float32)
         rows = generator.dirichlet(np.full(10, 0.1), size=count).astype(np.float32)
         return Features(torch.from_numpy(features), torch.from_numpy(rows))
@@ -120,22 +139,18 @@ def all_measures(trials: int) -> None:
     def images(count: int) -> np.ndarray:
         return generator.integers(0, 256, (count, 28, 28), dtype=np.uint8)
 
-    real, fake = seen(10_000), seen(10_000)
-    train, generated = images(60_000), images(10_000)
+    real, fake = seen(), seen()
+    train, generated = images(train_count), images(count)
     # The test images' distance is made once per data set; any number does for the time.
     pixels = measures.RealPixels(train, test_distance=1.0)
-    network = Classifier(28, 128).to(memory_format=torch.channels_last).eval()
+    network = Classifier(28, 128).to(memory_format=torch.channels_last).to(device).eval()
     calls: dict[str, Callable[[], object]] = {
-        "features": partial(extract, network, generated, torch.device("cpu"))
+        "features": partial(extract, network, generated, device)
     }
     for name, compares in measures.MEASURES.items():
         sides = (pixels, generated) if compares.of == "pixels" else (real, fake)
         calls[name] = partial(compares.compare, *sides, 0)
-    seconds = measure(trials, *calls.values())
-    print("All measures of 10,000 images by the classifier, 60,000 training images")
-    for name, times in zip(calls, seconds, strict=True):
-        print(line(name[:12], times))
-    print(line("together", [sum(trial) for trial in zip(*seconds, strict=True)]))
+    return dict(zip(calls, measure(trials, *calls.values()), strict=True))
 
 
 def main() -> None:
@@ -148,7 +163,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         inception_features(options.trials, Path(folder))
     frechet(options.trials)
-    all_measures(options.trials)
+    seconds = all_measures(options.trials)
+    print("All measures of 10,000 images by the classifier, 60,000 training images")
+    for name, times in seconds.items():
+        print(line(name[:12], times))
+    print(line("together", [sum(trial) for trial in zip(*seconds.values(), strict=True)]))
 
 
 if __name__ == "__main__":

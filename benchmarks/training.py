@@ -7,13 +7,14 @@ Prints the medians and the ratios, smallest to largest; README has those of 2 CP
 
 import argparse
 import contextlib
+import itertools
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -80,33 +81,52 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - began
 
 
-def compare(model: str, device: torch.device, images: torch.Tensor, size: int, rounds: int) -> None:
-    """Print ms per iteration of each side, and the ratios of rounds that ran side by side."""
-    recipe = config.load().models[model]
-    ours = {
-        precision: Engine(recipe, {"images": images}, 0, device, precision, longest=size)
-        for precision in ("float32", "bfloat16")
-    }
-    with plain(recipe, images, device) as theirs:
-        sides: dict[str, Callable[[], float]] = {
-            "plain": lambda: theirs(size),
-            **{
-                name: partial(seconds, partial(engine.advance, size), device)
-                for name, engine in ours.items()
-            },
-        }
+def times(
+    recipe: config.Recipe,
+    data: Mapping[str, torch.Tensor],
+    device: torch.device,
+    size: int,
+    rounds: int,
+) -> dict[str, list[float]]:
+    """ms per iteration of each side, round by round: `size` iterations each, taking turns.
+
+    Sides are `plain`, where the recipe's method is what the tutorials do, each precision, and on
+    CUDA each of them without its graph.
+    """
+    sides: dict[str, Callable[[], float]] = {}
+    with contextlib.ExitStack() as stack:
+        if recipe.method == "adversarial":
+            theirs = stack.enter_context(plain(recipe, data["images"], device))
+            sides["plain"] = partial(theirs, size)
+        for precision, capture in itertools.product(
+            ("float32", "bfloat16"), (True, False) if device.type == "cuda" else (True,)
+        ):
+            engine = Engine(recipe, data, 0, device, precision, longest=size, capture=capture)
+            name = precision if capture else f"{precision}, eager"
+            sides[name] = partial(seconds, partial(engine.advance, size), device)
         for work in sides.values():
             work()  # warm up
-        times: dict[str, list[float]] = {name: [] for name in sides}
+        spent: dict[str, list[float]] = {name: [] for name in sides}
         for _ in range(rounds):
             for name, work in sides.items():
-                times[name].append(work() / size * 1000)
-    for name, values in times.items():
-        ratios = [a / b for a, b in zip(times["plain"], values, strict=True)]
+                spent[name].append(work() / size * 1000)
+    return spent
+
+
+def ratio(theirs: list[float], mine: list[float]) -> str:
+    """How many times as fast, the median of rounds that ran side by side, and their range."""
+    each = [a / b for a, b in zip(theirs, mine, strict=True)]
+    return f"{statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f})"
+
+
+def compare(model: str, device: torch.device, images: torch.Tensor, size: int, rounds: int) -> None:
+    """Print ms per iteration of each side, and the ratios to the plain loop."""
+    spent = times(config.load().models[model], {"images": images}, device, size, rounds)
+    first = next(iter(spent))  # plain, where there is such a loop
+    for name, values in spent.items():
         print(
-            f"{model:6} {name:9} {statistics.median(values):8.2f} ms/iteration   "
-            f"{statistics.median(ratios):5.2f} times plain "
-            f"({min(ratios):.2f} to {max(ratios):.2f})",
+            f"{model:6} {name:15} {statistics.median(values):8.2f} ms/iteration, "
+            f"{ratio(spent[first], values)} times as fast as {first}",
             flush=True,
         )
 
