@@ -29,6 +29,7 @@ from PIL import Image
 from ganvas.evaluation import measures
 from ganvas.evaluation.classifier import Classifier
 from ganvas.evaluation.features import Features, extract
+from ganvas.evaluation.metrics import frechet as metric
 
 # pytorch-fid is imported where it is needed: benchmarks/gpu.py does without it.
 
@@ -111,12 +112,12 @@ def frechet(trials: int) -> None:
     generator = np.random.default_rng(0)
     mixing = generator.normal(size=(2048, 2048)) / 2048**0.5
     sets = (np.maximum(generator.normal(size=(5000, 2048)) @ mixing, 0) for _ in range(2))
-    arguments = [array for features in sets for array in measures.statistics(features)]
+    arguments = [array for features in sets for array in metric.statistics(features)]
 
     slow, fast = measure(
         trials,
         lambda: fid_score.calculate_frechet_distance(*arguments),
-        lambda: measures.frechet_distance(*arguments),
+        lambda: metric.frechet_distance(*arguments),
     )
     print("Fréchet distance, 2,048 features")
     print(line("pytorch-fid", slow), line("ganvas", fast), ratio(slow, fast), sep="\n")

@@ -6,7 +6,8 @@ generator would score.
 
 from ganvas import devices, files
 from ganvas.data import datasets
-from ganvas.evaluation import features, measures, scores
+from ganvas.evaluation import features, scores
+from ganvas.evaluation.metrics.memorisation import nearest_distance
 from ganvas.workflow import extraction, program
 from ganvas.workflow.instances import DataSet
 
@@ -30,7 +31,7 @@ def main(data: DataSet) -> None:
         features.save(data.reference(name), real)
     # Memorisation is measured from the test images' distance, so theirs is 0 by definition.
     floor["pixels"] = {"memorisation": 0.0}
-    floor["test_distance"] = measures.nearest_distance(splits["test"], splits["train"])
+    floor["test_distance"] = nearest_distance(splits["test"], splits["train"])
     floor["images"] = len(pretended)
     files.write_json(data.results / "floor.json", floor)
 

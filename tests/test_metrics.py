@@ -17,6 +17,14 @@ from scipy.spatial.distance import cdist
 from ganvas.errors import GanvasError
 from ganvas.evaluation import measures
 from ganvas.evaluation.features import Features
+from ganvas.evaluation.metrics import (
+    frechet,
+    inception_score,
+    kernel,
+    manifold,
+    memorisation,
+    modes,
+)
 
 KID = torch_fidelity.metric_kid.kid_features_to_metric
 ISC = torch_fidelity.metric_isc.isc_features_to_metric
@@ -47,27 +55,27 @@ def shuffled(array, seed=5):
 
 
 def fid(real, fake):
-    return measures.frechet_distance(*measures.statistics(real), *measures.statistics(fake))
+    return frechet.frechet_distance(*frechet.statistics(real), *frechet.statistics(fake))
 
 
 class TestPublicInterface:
     @pytest.mark.parametrize(
-        ("name", "parameters"),
+        ("measure", "parameters"),
         [
-            ("frechet_distance", "(mu1, sigma1, mu2, sigma2)"),
-            ("frechet_distance_infinity", "(real_features, fake_features, seed)"),
-            ("inception_score", "(probabilities, splits=10, seed=0)"),
+            (frechet.frechet_distance, "(mu1, sigma1, mu2, sigma2)"),
+            (frechet.frechet_distance_infinity, "(real_features, fake_features, seed)"),
+            (inception_score.inception_score, "(probabilities, splits=10, seed=0)"),
             (
-                "kernel_distance",
+                kernel.kernel_distance,
                 "(real_features, fake_features, subsets=100, subset_size=1000, seed=0)",
             ),
-            ("manifold", "(real_features, fake_features, k=5)"),
-            ("modes", "(probabilities, real_class_histogram)"),
-            ("memorisation", "(fake_images, train_images, test_images)"),
+            (manifold.manifold, "(real_features, fake_features, k=5)"),
+            (modes.modes, "(probabilities, real_class_histogram)"),
+            (memorisation.memorisation, "(fake_images, train_images, test_images)"),
         ],
     )
-    def test_names_and_defaults(self, name, parameters):
-        signature = inspect.signature(getattr(measures, name))
+    def test_names_and_defaults(self, measure, parameters):
+        signature = inspect.signature(measure)
         bare = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
         assert str(inspect.Signature(bare)) == parameters
 
@@ -91,13 +99,13 @@ class TestPublicInterface:
         gaussians = [np.zeros(3), np.eye(3), np.ones(3), 4 * np.eye(3)]
         pictures = [images(count, seed, 8) for count, seed in ((20, 1), (40, 2), (30, 3))]
         for measure, arguments in (
-            (measures.frechet_distance, gaussians),
-            (lambda x, y: measures.frechet_distance_infinity(x, y, seed=0), (real, fake)),
-            (lambda x, y: measures.kernel_distance(x, y, 5, 20), (real, fake)),
-            (measures.manifold, (real, fake)),
-            (measures.inception_score, (rows,)),
-            (lambda x, y: measures.modes(x, y)["kl"], (rows, np.full(10, 0.125))),
-            (measures.memorisation, pictures),
+            (frechet.frechet_distance, gaussians),
+            (lambda x, y: frechet.frechet_distance_infinity(x, y, seed=0), (real, fake)),
+            (lambda x, y: kernel.kernel_distance(x, y, 5, 20), (real, fake)),
+            (manifold.manifold, (real, fake)),
+            (inception_score.inception_score, (rows,)),
+            (lambda x, y: modes.modes(x, y)["kl"], (rows, np.full(10, 0.125))),
+            (memorisation.memorisation, pictures),
         ):
             given = [convert(argument) for argument in arguments]
             assert measure(*given) == measure(*arguments)
@@ -106,7 +114,7 @@ class TestPublicInterface:
 class TestFrechetDistance:
     def test_statistics_are_numpys_mean_and_covariance_in_float64(self):
         x = features(200)
-        mu, sigma = measures.statistics(torch.from_numpy(x))
+        mu, sigma = frechet.statistics(torch.from_numpy(x))
         assert mu.dtype == sigma.dtype == np.float64
         np.testing.assert_allclose(mu, x.astype(np.float64).mean(0), rtol=1e-13)
         np.testing.assert_allclose(sigma, np.cov(x.astype(np.float64), rowvar=False), rtol=1e-12)
@@ -116,7 +124,7 @@ class TestFrechetDistance:
     def test_is_pytorch_fids(self, width):
         real, fake = features(1000, width, 1), features(900, width, 2, shift=0.1)
         mine = fid(real, fake)
-        statistics = (*measures.statistics(real), *measures.statistics(fake))
+        statistics = (*frechet.statistics(real), *frechet.statistics(fake))
         assert mine == pytest.approx(fid_score.calculate_frechet_distance(*statistics), rel=1e-9)
 
     def test_of_two_gaussians_with_diagonal_covariances(self):
@@ -125,7 +133,7 @@ class TestFrechetDistance:
         expected = ((mu1 - mu2) ** 2).sum() + ((deviations1 - deviations2) ** 2).sum()
         rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
         sigma1, sigma2 = (rotation @ np.diag(d**2) @ rotation.T for d in (deviations1, deviations2))
-        distance = measures.frechet_distance(rotation @ mu1, sigma1, rotation @ mu2, sigma2)
+        distance = frechet.frechet_distance(rotation @ mu1, sigma1, rotation @ mu2, sigma2)
         assert distance == pytest.approx(expected, rel=1e-9)
 
     def test_of_two_gaussians_whose_covariances_do_not_commute(self):
@@ -134,7 +142,7 @@ class TestFrechetDistance:
         root = np.sqrt(np.trace(a @ b) + 2 * np.sqrt(np.linalg.det(a @ b)))
         expected = np.trace(a) + np.trace(b) - 2 * root
         zero = np.zeros(2)
-        assert measures.frechet_distance(zero, a, zero, b) == pytest.approx(expected, rel=1e-12)
+        assert frechet.frechet_distance(zero, a, zero, b) == pytest.approx(expected, rel=1e-12)
 
     @pytest.mark.parametrize(("count", "width"), [(500, 64), (30, 64), (2, 64), (200, 512)])
     @pytest.mark.parametrize("scale", [1e-3, 1, 100])
@@ -153,7 +161,7 @@ class TestFrechetDistance:
 
     def test_of_identical_images_is_what_is_left_of_the_formula(self):
         real, fake = features(100), np.tile(features(1, seed=3), (50, 1))
-        mu, sigma = measures.statistics(real)
+        mu, sigma = frechet.statistics(real)
         expected = ((mu - fake[0]) ** 2).sum() + np.trace(sigma)
         assert fid(real, fake) == pytest.approx(expected, rel=1e-6)
         assert fid(fake, real) == pytest.approx(expected, rel=1e-6)
@@ -177,20 +185,20 @@ class TestFrechetDistance:
         ],
     )
     def test_refuses_what_is_no_gaussian(self, change, message):
-        good = measures.statistics(features(100))
+        good = frechet.statistics(features(100))
         for arguments in ((*good, *change(*good)), (*change(*good), *good)):
             with pytest.raises(GanvasError, match=message):
-                measures.frechet_distance(*arguments)
+                frechet.frechet_distance(*arguments)
 
     @pytest.mark.filterwarnings("ignore::RuntimeWarning")
     def test_refuses_covariances_whose_product_overflows(self):
-        mu, sigma = measures.statistics(features(100))
+        mu, sigma = frechet.statistics(features(100))
         with pytest.raises(GanvasError, match="too large"):
-            measures.frechet_distance(mu, sigma * 1e200, mu, sigma * 1e200)
+            frechet.frechet_distance(mu, sigma * 1e200, mu, sigma * 1e200)
 
     def test_refuses_one_image(self):
         with pytest.raises(GanvasError, match="at least 2 images"):
-            measures.statistics(features(1))
+            frechet.statistics(features(1))
 
 
 class TestFrechetDistanceInfinity:
@@ -206,10 +214,10 @@ class TestFrechetDistanceInfinity:
             part = fake[draws.permutation(count)[:size]].astype(np.float64)
             gaussian = part.mean(axis=0), np.cov(part, rowvar=False)
             distances.append(
-                fid_score.calculate_frechet_distance(*measures.statistics(real), *gaussian)
+                fid_score.calculate_frechet_distance(*frechet.statistics(real), *gaussian)
             )
         line = sklearn.linear_model.LinearRegression().fit(1 / sizes[:, None], distances)
-        mine = measures.frechet_distance_infinity(real, fake, seed=3)
+        mine = frechet.frechet_distance_infinity(real, fake, seed=3)
         assert mine == pytest.approx(line.intercept_, rel=1e-6)
 
     def test_takes_the_bias_of_few_images_away(self):
@@ -218,54 +226,54 @@ class TestFrechetDistanceInfinity:
         real = generator.normal(size=(200_000, 16))
         sets = [generator.normal(size=(1000, 16)) + 0.1 for _ in range(20)]
         bias = np.mean([fid(real, fake) for fake in sets]) - 0.16
-        left = np.mean([measures.frechet_distance_infinity(real, f, seed=0) for f in sets]) - 0.16
+        left = np.mean([frechet.frechet_distance_infinity(real, f, seed=0) for f in sets]) - 0.16
         assert bias > 0.05
         assert abs(left) < bias / 4
 
     def test_another_order_is_another_draw_and_no_more(self):
         real, fake = features(3000, 16, 1), features(2000, 16, 2, shift=0.1)
-        seeds = [measures.frechet_distance_infinity(real, fake, seed) for seed in range(12)]
-        orders = [measures.frechet_distance_infinity(real, shuffled(fake, s), 0) for s in range(12)]
-        of_shuffled_real = measures.frechet_distance_infinity(shuffled(real), fake, 0)
+        seeds = [frechet.frechet_distance_infinity(real, fake, seed) for seed in range(12)]
+        orders = [frechet.frechet_distance_infinity(real, shuffled(fake, s), 0) for s in range(12)]
+        of_shuffled_real = frechet.frechet_distance_infinity(shuffled(real), fake, 0)
         assert of_shuffled_real == pytest.approx(seeds[0], rel=1e-9)
         assert abs(np.mean(seeds) - np.mean(orders)) < np.std(seeds)
 
     def test_is_finite_below_the_number_of_features_and_for_identical_images(self):
         real, one = features(100, 64, 1), np.tile(features(1, 64, 2), (30, 1))
         for fake in (features(20, 64, 2), one):
-            assert np.isfinite(measures.frechet_distance_infinity(real, fake, seed=0))
+            assert np.isfinite(frechet.frechet_distance_infinity(real, fake, seed=0))
 
     def test_refuses_fewer_than_twenty_images(self):
         with pytest.raises(GanvasError, match="at least 20"):
-            measures.frechet_distance_infinity(features(100), features(19), seed=0)
+            frechet.frechet_distance_infinity(features(100), features(19), seed=0)
 
 
 class TestFrechetDistanceDeviation:
     def test_is_the_spread_of_the_score_over_new_images(self):
-        reference = measures.statistics(features(5000, 16, 1))
+        reference = frechet.statistics(features(5000, 16, 1))
         sets = [features(1000, 16, seed, shift=0.3) for seed in range(100, 200)]
-        scores = [measures.frechet_distance(*reference, *measures.statistics(x)) for x in sets]
-        deviations = [measures.frechet_distance_deviation(*reference, x, 30) for x in sets[:10]]
+        scores = [frechet.frechet_distance(*reference, *frechet.statistics(x)) for x in sets]
+        deviations = [frechet.frechet_distance_deviation(*reference, x, 30) for x in sets[:10]]
         assert np.mean(deviations) == pytest.approx(np.std(scores), rel=0.25)
 
     def test_of_identical_images_is_zero(self):
-        reference = measures.statistics(features(100))
+        reference = frechet.statistics(features(100))
         one = np.tile(features(1, seed=3), (50, 1))
-        assert measures.frechet_distance_deviation(*reference, one) == pytest.approx(0, abs=1e-6)
+        assert frechet.frechet_distance_deviation(*reference, one) == pytest.approx(0, abs=1e-6)
 
     def test_is_repeated_by_its_seed(self):
-        reference, fake = measures.statistics(features(200)), features(100, seed=2)
+        reference, fake = frechet.statistics(features(200)), features(100, seed=2)
         first, again, other = (
-            measures.frechet_distance_deviation(*reference, fake, 5, seed) for seed in (1, 1, 2)
+            frechet.frechet_distance_deviation(*reference, fake, 5, seed) for seed in (1, 1, 2)
         )
         assert first == again != other
 
     def test_refuses_a_single_resample_and_another_width(self):
-        reference = measures.statistics(features(100))
+        reference = frechet.statistics(features(100))
         with pytest.raises(GanvasError, match="2 resamples"):
-            measures.frechet_distance_deviation(*reference, features(50), resamples=1)
+            frechet.frechet_distance_deviation(*reference, features(50), resamples=1)
         with pytest.raises(GanvasError, match=r"\(N, D\)"):
-            measures.frechet_distance_deviation(*reference, features(50, width=8))
+            frechet.frechet_distance_deviation(*reference, features(50, width=8))
 
 
 class TestInceptionScore:
@@ -275,32 +283,34 @@ class TestInceptionScore:
         logits = torch.from_numpy(np.random.default_rng(1).normal(size=(count, 10)) * 3)
         order = np.random.default_rng(7).permutation(count)
         reference = ISC(logits[order], splits=splits, shuffle=False)
-        mean, deviation = measures.inception_score(logits.softmax(1), splits, seed=7)
+        mean, deviation = inception_score.inception_score(logits.softmax(1), splits, seed=7)
         assert mean == pytest.approx(reference["inception_score_mean"], rel=1e-9)
         assert deviation == pytest.approx(reference["inception_score_std"], rel=1e-6, abs=1e-12)
 
     def test_of_one_class_is_one(self):
-        assert measures.inception_score(certain(np.full(100, 3))) == (1.0, 0.0)
+        assert inception_score.inception_score(certain(np.full(100, 3))) == (1.0, 0.0)
 
     def test_of_identical_images_is_one(self):
-        mean, deviation = measures.inception_score(np.tile(probabilities(1), (100, 1)))
+        mean, deviation = inception_score.inception_score(np.tile(probabilities(1), (100, 1)))
         assert (mean, deviation) == (pytest.approx(1, abs=1e-6), pytest.approx(0, abs=1e-6))
 
     def test_of_all_classes_alike_and_certain_is_their_number(self):
-        assert measures.inception_score(certain(np.arange(100) % 10), splits=1)[0] == pytest.approx(
-            10, rel=1e-12
-        )
+        assert inception_score.inception_score(certain(np.arange(100) % 10), splits=1)[
+            0
+        ] == pytest.approx(10, rel=1e-12)
 
     def test_does_not_depend_on_order_without_splits(self):
         rows = probabilities(500)
-        score = measures.inception_score(rows, splits=1)[0]
-        assert measures.inception_score(shuffled(rows), splits=1)[0] == pytest.approx(score, 1e-9)
+        score = inception_score.inception_score(rows, splits=1)[0]
+        assert inception_score.inception_score(shuffled(rows), splits=1)[0] == pytest.approx(
+            score, 1e-9
+        )
 
     def test_of_a_file_sorted_by_class_is_that_of_a_mixed_one(self):
         rows = probabilities(2000)
         by_class = rows[rows.argmax(1).argsort()]
-        mean, deviation = measures.inception_score(rows)
-        sorted_mean = measures.inception_score(by_class)[0]
+        mean, deviation = inception_score.inception_score(rows)
+        sorted_mean = inception_score.inception_score(by_class)[0]
         assert abs(sorted_mean - mean) < deviation
 
     @pytest.mark.parametrize(
@@ -316,7 +326,7 @@ class TestInceptionScore:
     )
     def test_refuses_what_are_no_probabilities_or_too_few(self, rows, message):
         with pytest.raises(GanvasError, match=message):
-            measures.inception_score(rows)
+            inception_score.inception_score(rows)
 
 
 class TestKernelDistance:
@@ -326,7 +336,7 @@ class TestKernelDistance:
             torch.from_numpy(real), torch.from_numpy(fake), kid_subsets=1, kid_subset_size=300,
             verbose=False,
         )  # fmt: skip
-        mean, deviation = measures.kernel_distance(real, fake, subsets=1, subset_size=300)
+        mean, deviation = kernel.kernel_distance(real, fake, subsets=1, subset_size=300)
         assert mean == pytest.approx(reference["kernel_inception_distance_mean"], rel=1e-9)
         assert deviation == 0
 
@@ -334,7 +344,7 @@ class TestKernelDistance:
         real, fake = features(2000, 32, 1), features(2000, 32, 2, shift=0.1)
         arguments = {"kid_subsets": 50, "kid_subset_size": 200, "verbose": False}
         reference = KID(torch.from_numpy(real), torch.from_numpy(fake), **arguments)
-        mean, deviation = measures.kernel_distance(real, fake, subsets=50, subset_size=200)
+        mean, deviation = kernel.kernel_distance(real, fake, subsets=50, subset_size=200)
         error = deviation / np.sqrt(50)
         assert mean == pytest.approx(reference["kernel_inception_distance_mean"], abs=4 * error)
         assert deviation == pytest.approx(reference["kernel_inception_distance_std"], rel=0.4)
@@ -342,13 +352,13 @@ class TestKernelDistance:
 
     def test_by_hand(self):
         # One feature; kernels: 1*2 -> 27, 0*1 -> 1; across: 0, 0, 1, 2 -> (1 + 1 + 8 + 27) / 4.
-        mean, _ = measures.kernel_distance([[1.0], [2.0]], [[0.0], [1.0]], 1, 2)
+        mean, _ = kernel.kernel_distance([[1.0], [2.0]], [[0.0], [1.0]], 1, 2)
         assert mean == pytest.approx(27 + 1 - 2 * (1 + 1 + 8 + 27) / 4)
 
     def test_is_unbiased(self):
         """Sets from one distribution: zero on average, on both sides of it."""
         draws = [
-            measures.kernel_distance(features(50, 8, s), features(50, 8, s + 1000), 1, 50)[0]
+            kernel.kernel_distance(features(50, 8, s), features(50, 8, s + 1000), 1, 50)[0]
             for s in range(200)
         ]
         assert abs(np.mean(draws)) < 3 * np.std(draws) / np.sqrt(len(draws))
@@ -356,19 +366,19 @@ class TestKernelDistance:
 
     def test_does_not_depend_on_order_when_subsets_are_whole_sets(self):
         real, fake = features(200, 16, 1), features(200, 16, 2)
-        mean = measures.kernel_distance(real, fake, 2, 200)[0]
-        again = measures.kernel_distance(shuffled(real), shuffled(fake), 2, 200)[0]
+        mean = kernel.kernel_distance(real, fake, 2, 200)[0]
+        again = kernel.kernel_distance(shuffled(real), shuffled(fake), 2, 200)[0]
         assert again == pytest.approx(mean, rel=1e-9)
 
     def test_another_order_is_another_draw_and_no_more(self):
         real, fake = features(1000, 16, 1), features(1000, 16, 2, shift=0.1)
-        mean, deviation = measures.kernel_distance(real, fake, subset_size=100)
-        again = measures.kernel_distance(shuffled(real), shuffled(fake), subset_size=100)[0]
+        mean, deviation = kernel.kernel_distance(real, fake, subset_size=100)
+        again = kernel.kernel_distance(shuffled(real), shuffled(fake), subset_size=100)[0]
         assert abs(again - mean) < 5 * deviation / np.sqrt(100)
 
     def test_of_identical_images_is_finite(self):
         one = np.tile(features(1), (20, 1))
-        assert measures.kernel_distance(one, one, 3, 10) == (pytest.approx(0, abs=1e-9),) * 2
+        assert kernel.kernel_distance(one, one, 3, 10) == (pytest.approx(0, abs=1e-9),) * 2
 
     @pytest.mark.parametrize(
         ("real", "fake", "size", "message"),
@@ -383,7 +393,7 @@ class TestKernelDistance:
     @pytest.mark.filterwarnings("ignore::RuntimeWarning")
     def test_refuses(self, real, fake, size, message):
         with pytest.raises(GanvasError, match=message):
-            measures.kernel_distance(real, fake, 2, size)
+            kernel.kernel_distance(real, fake, 2, size)
 
 
 class TestManifold:
@@ -391,36 +401,36 @@ class TestManifold:
     def test_is_prdcs(self, n, m, k):
         real, fake = features(n, 32, 1), features(m, 32, 2, shift=0.15)
         reference = prdc.compute_prdc(real.astype(np.float64), fake.astype(np.float64), k)
-        mine = measures.manifold(real, fake, k)
+        mine = manifold.manifold(real, fake, k)
         assert mine == pytest.approx(reference, rel=1e-12)
         assert 0 < mine["precision"] < 1 and 0 < mine["recall"] < 1, "must be able to differ"
 
     def test_of_a_set_and_itself(self):
         x = features(600)
-        found = measures.manifold(x, x)
+        found = manifold.manifold(x, x)
         assert (found["precision"], found["recall"], found["coverage"]) == (1, 1, 1)
         assert found["density"] == pytest.approx(1)  # each ball holds its centre and k - 1 others
 
     def test_of_sets_far_apart_is_zero(self):
-        found = measures.manifold(features(100), features(100, seed=2) + 1000)
+        found = manifold.manifold(features(100), features(100, seed=2) + 1000)
         assert set(found.values()) == {0}
 
     def test_of_a_generator_that_makes_one_real_image(self):
         real = features(200)
-        found = measures.manifold(real, np.tile(real[:1], (50, 1)))
+        found = manifold.manifold(real, np.tile(real[:1], (50, 1)))
         assert found["precision"] == 1 and found["recall"] == 0
         assert 0 < found["coverage"] < 0.2
 
     def test_of_identical_images_has_no_balls(self):
         # Far from the origin, where ||x||^2 + ||y||^2 - 2 x.y is all rounding.
         one = np.tile(features(1, 64) * 1e4, (30, 1))
-        assert set(measures.manifold(one, one).values()) == {0}
-        assert set(measures.manifold(one, one + 1).values()) == {0}
+        assert set(manifold.manifold(one, one).values()) == {0}
+        assert set(manifold.manifold(one, one + 1).values()) == {0}
 
     def test_does_not_depend_on_the_origin(self):
         real, fake = features(200, 32, 1), features(200, 32, 2)
         shifted = (x.astype(np.float64) + 1e6 for x in (real, fake))
-        assert measures.manifold(*shifted) == measures.manifold(real, fake)
+        assert manifold.manifold(*shifted) == manifold.manifold(real, fake)
 
     @pytest.mark.parametrize("count", [7, 31, 100])
     def test_copies_of_one_image_are_at_distance_zero_from_each_other(self, count):
@@ -431,7 +441,7 @@ class TestManifold:
         # cdist subtracts before it squares, so its zeros are exact.
         radii = np.sort(cdist(real, real), axis=1)[:, 5]
         inside = cdist(real, fake) < radii[:, None]
-        found = measures.manifold(real, fake)
+        found = manifold.manifold(real, fake)
         assert (radii == 0).sum() == 10
         assert found["coverage"] == inside.any(axis=1).mean()
         assert found["density"] == pytest.approx(inside.sum(axis=0).mean() / 5)
@@ -466,15 +476,15 @@ class TestManifold:
 
     def test_depends_neither_on_order_nor_on_blocks(self, monkeypatch):
         real, fake = features(300, 32, 1), features(250, 32, 2)
-        found = measures.manifold(real, fake)
-        assert measures.manifold(shuffled(real), shuffled(fake)) == found
+        found = manifold.manifold(real, fake)
+        assert manifold.manifold(shuffled(real), shuffled(fake)) == found
         monkeypatch.setattr(sys.modules["ganvas.evaluation.metrics.manifold"], "BLOCK", 7)
-        assert measures.manifold(real, fake) == found
+        assert manifold.manifold(real, fake) == found
 
     def test_with_fewer_images_than_features(self):
         real, fake = features(20, 100, 1), features(15, 100, 2)
         reference = prdc.compute_prdc(real.astype(np.float64), fake.astype(np.float64), 5)
-        assert measures.manifold(real, fake) == pytest.approx(reference)
+        assert manifold.manifold(real, fake) == pytest.approx(reference)
 
     @pytest.mark.parametrize(
         ("real", "fake", "k", "message"),
@@ -488,30 +498,30 @@ class TestManifold:
     )
     def test_refuses(self, real, fake, k, message):
         with pytest.raises(GanvasError, match=message):
-            measures.manifold(real, fake, k)
+            manifold.manifold(real, fake, k)
 
 
 class TestModes:
     def test_of_one_class(self):
-        found = measures.modes(certain(np.full(50, 3)), np.full(10, 100))
+        found = modes.modes(certain(np.full(50, 3)), np.full(10, 100))
         assert found["covered"] == 1
         assert found["kl"] == pytest.approx(np.log(10))
         assert found["histogram"].tolist() == [0, 0, 0, 50, 0, 0, 0, 0, 0, 0]
 
     def test_of_the_real_shares_is_zero(self):
         labels = np.repeat(np.arange(10), np.arange(1, 11))
-        found = measures.modes(certain(labels), np.arange(1, 11) * 7)
+        found = modes.modes(certain(labels), np.arange(1, 11) * 7)
         assert found["covered"] == 10
         assert found["kl"] == pytest.approx(0, abs=1e-12)
 
     def test_by_hand(self):
-        found = measures.modes(certain([0, 0, 0, 1], classes=3), [0.5, 0.25, 0.25])
+        found = modes.modes(certain([0, 0, 0, 1], classes=3), [0.5, 0.25, 0.25])
         assert found["kl"] == pytest.approx(0.75 * np.log(1.5) + 0.25 * np.log(1))
         assert found["covered"] == 2
 
     def test_does_not_depend_on_order(self):
         rows, real = probabilities(300), np.full(10, 0.1)
-        first, again = measures.modes(rows, real), measures.modes(shuffled(rows), real)
+        first, again = modes.modes(rows, real), modes.modes(shuffled(rows), real)
         assert first["kl"] == again["kl"] and (first["histogram"] == again["histogram"]).all()
 
     @pytest.mark.parametrize(
@@ -525,19 +535,19 @@ class TestModes:
     )
     def test_refuses_a_histogram_that_gives_no_divergence(self, real, message):
         with pytest.raises(GanvasError, match=message):
-            measures.modes(certain(np.zeros(5, dtype=int)), real)
+            modes.modes(certain(np.zeros(5, dtype=int)), real)
 
 
 class TestMemorisation:
     def test_of_unseen_images_is_zero_and_of_copies_one(self):
         train, test = images(300, 1), images(200, 2)
-        assert measures.memorisation(shuffled(test), train, test) == pytest.approx(0, abs=1e-12)
-        assert measures.memorisation(train[5:20], train, test) == 1
+        assert memorisation.memorisation(shuffled(test), train, test) == pytest.approx(0, abs=1e-12)
+        assert memorisation.memorisation(train[5:20], train, test) == 1
 
     def test_of_half_copies_is_a_half(self):
         train, test = images(300, 1), images(200, 2)
         mixed = np.concatenate([train[:200], test])
-        assert measures.memorisation(mixed, train, test) == pytest.approx(0.5, abs=1e-12)
+        assert memorisation.memorisation(mixed, train, test) == pytest.approx(0.5, abs=1e-12)
 
     def test_is_the_ratio_of_scikit_learns_distances(self):
         fake, train, test = images(40, 1), images(300, 2), images(50, 3)
@@ -548,16 +558,16 @@ class TestMemorisation:
             for x in (fake, test)
         )
         expected = 1 - of_fake / of_test
-        assert measures.memorisation(fake, train, test) == pytest.approx(expected, abs=1e-9)
+        assert memorisation.memorisation(fake, train, test) == pytest.approx(expected, abs=1e-9)
 
     def test_of_images_far_from_all_real_ones_is_negative(self):
         train, test = images(100, 1) // 4, images(100, 2) // 4
-        assert measures.memorisation(255 - test, train, test) < -0.5
+        assert memorisation.memorisation(255 - test, train, test) < -0.5
 
     def test_refuses_a_test_set_inside_the_training_set(self):
         train = images(50)
         with pytest.raises(GanvasError, match="every test image"):
-            measures.memorisation(images(10, 2), train, train[:20])
+            memorisation.memorisation(images(10, 2), train, train[:20])
 
     @pytest.mark.parametrize("side", [8, 28, 40])
     def test_nearest_is_scikit_learns(self, side):
@@ -565,7 +575,7 @@ class TestMemorisation:
         search = sklearn.neighbors.NearestNeighbors(n_neighbors=5, algorithm="brute")
         search.fit(train.reshape(500, -1).astype(np.float64))
         distances, rows = search.kneighbors(fake.reshape(60, -1).astype(np.float64))
-        mine, mine_distances = measures.nearest(torch.from_numpy(fake), train, k=5)
+        mine, mine_distances = memorisation.nearest(torch.from_numpy(fake), train, k=5)
         assert (mine == rows).all()
         np.testing.assert_allclose(mine_distances, distances, rtol=1e-9)
 
@@ -573,10 +583,10 @@ class TestMemorisation:
         """All black, all white: the largest sums there are; one grey level must still tell."""
         black = np.zeros((1, 32, 32), dtype=np.uint8)
         train = np.concatenate([black + 255, black + 2, black + 1, black])
-        rows, distances = measures.nearest(black, train, k=4)
+        rows, distances = memorisation.nearest(black, train, k=4)
         assert rows.tolist() == [[3, 2, 1, 0]]
         assert distances.tolist() == [[0, 32, 64, 255 * 32]]
-        rows, distances = measures.nearest(black + 255, train, k=1)
+        rows, distances = memorisation.nearest(black + 255, train, k=1)
         assert (rows[0, 0], distances[0, 0]) == (0, 0)
 
     def test_nearest_tells_bright_images_apart_that_differ_in_a_few_grey_levels(self):
@@ -587,7 +597,7 @@ class TestMemorisation:
         for number, other in enumerate(train):
             other[: number + 1] += 1
         order = generator.permutation(50)
-        rows, distances = measures.nearest(
+        rows, distances = memorisation.nearest(
             image.reshape(1, 32, 32), train[order].reshape(50, 32, 32), k=20
         )
         assert order[rows[0]].tolist() == list(range(20))
@@ -595,16 +605,16 @@ class TestMemorisation:
 
     def test_nearest_depends_neither_on_tiles_nor_on_the_order_of_images(self, monkeypatch):
         fake, train = images(40, 1), images(300, 2)
-        rows, distances = measures.nearest(fake, train, k=3)
-        backwards = measures.nearest(fake[::-1], train, k=3)[1]
+        rows, distances = memorisation.nearest(fake, train, k=3)
+        backwards = memorisation.nearest(fake[::-1], train, k=3)[1]
         assert (backwards[::-1] == distances).all()
         monkeypatch.setattr(sys.modules["ganvas.evaluation.metrics.memorisation"], "TILE", (7, 11))
-        again = measures.nearest(fake, train, k=3)
+        again = memorisation.nearest(fake, train, k=3)
         assert (again[0] == rows).all() and (again[1] == distances).all()
 
     def test_nearest_names_equal_images_by_row(self):
         train = np.concatenate([images(1, 3), images(3, 4), images(1, 3)])
-        assert measures.nearest(images(1, 3), train, k=2)[0].tolist() == [[0, 4]]
+        assert memorisation.nearest(images(1, 3), train, k=2)[0].tolist() == [[0, 4]]
 
     @pytest.mark.parametrize(
         ("fake", "train", "k", "message"),
@@ -618,7 +628,7 @@ class TestMemorisation:
     )
     def test_nearest_refuses(self, fake, train, k, message):
         with pytest.raises(GanvasError, match=message):
-            measures.nearest(fake, train, k)
+            memorisation.nearest(fake, train, k)
 
 
 class TestRegistry:
@@ -653,10 +663,10 @@ class TestRegistry:
         )
         before = [x.clone() for x in (*real, *fake)]
         train, test = images(50, 1), images(20, 2)
-        pixels = measures.RealPixels(train, measures.nearest_distance(test[:, None], train))
+        pixels = measures.RealPixels(train, memorisation.nearest_distance(test[:, None], train))
         found = self.measure(real, fake, pixels, images(30, 3))
         assert tuple(found) == self.NAMES
-        assert found["memorisation"] == measures.memorisation(images(30, 3), train, test)
+        assert found["memorisation"] == memorisation.memorisation(images(30, 3), train, test)
         assert all(type(value) is float and np.isfinite(value) for value in found.values())
         assert all(torch.equal(x, y) for x, y in zip((*real, *fake), before, strict=True))
         assert found == self.measure(real, fake, pixels, images(30, 3)), "same seed, same numbers"
@@ -667,29 +677,29 @@ class TestRegistry:
             torch.from_numpy(features(500, seed=2)), torch.from_numpy(probabilities(500, seed=1))
         )
         train, test, made = images(50, 1), images(20, 2), images(30, 3)
-        pixels = measures.RealPixels(train, measures.nearest_distance(test, train))
+        pixels = measures.RealPixels(train, memorisation.nearest_distance(test, train))
         found = {}
         for measure in measures.MEASURES.values():
             sides = (pixels, made) if measure.of == "pixels" else (real, fake)
             found |= measure.compare(*sides, 7)
         x, y = real.features, fake.features
         # Subsets of half the smaller set: whole ones would have no deviation.
-        kid, kid_std = measures.kernel_distance(x, y, subset_size=180, seed=7)
-        score, score_std = measures.inception_score(fake.probabilities, seed=7)
-        histogram = measures.class_histogram(real.probabilities)
-        classes = measures.modes(fake.probabilities, histogram)
+        kid, kid_std = kernel.kernel_distance(x, y, subset_size=180, seed=7)
+        score, score_std = inception_score.inception_score(fake.probabilities, seed=7)
+        histogram = modes.class_histogram(real.probabilities)
+        classes = modes.modes(fake.probabilities, histogram)
         assert found == {
             "fid": fid(x, y),
-            "fid_std": measures.frechet_distance_deviation(*measures.statistics(x), y, seed=7),
-            "fid_infinity": measures.frechet_distance_infinity(x, y, seed=7),
+            "fid_std": frechet.frechet_distance_deviation(*frechet.statistics(x), y, seed=7),
+            "fid_infinity": frechet.frechet_distance_infinity(x, y, seed=7),
             "inception_score": score,
             "inception_score_std": score_std,
             "kid": kid,
             "kid_std": kid_std,
-            **measures.manifold(x, y),
+            **manifold.manifold(x, y),
             "modes_covered": classes["covered"],
             "modes_kl": classes["kl"],
-            "memorisation": measures.memorisation(made, train, test),
+            "memorisation": memorisation.memorisation(made, train, test),
         }
         assert min(found["fid_std"], kid_std, score_std) > 0
 

@@ -14,7 +14,7 @@ from repositories import edit, run
 from ganvas.drawing import sampling
 from ganvas.errors import GanvasError
 from ganvas.evaluation import classifier, features
-from ganvas.evaluation.measures import frechet_distance, statistics
+from ganvas.evaluation.metrics.frechet import frechet_distance, statistics
 from ganvas.evaluation.selection import Scored, choose
 from ganvas.training import checkpoints
 

@@ -20,32 +20,8 @@ from ganvas.evaluation.metrics.frechet import (
 from ganvas.evaluation.metrics.inception_score import inception_score
 from ganvas.evaluation.metrics.kernel import kernel_distance
 from ganvas.evaluation.metrics.manifold import manifold
-from ganvas.evaluation.metrics.memorisation import (
-    memorisation,
-    memorisation_from_distances,
-    nearest,
-    nearest_distance,
-)
+from ganvas.evaluation.metrics.memorisation import memorisation_from_distances, nearest_distance
 from ganvas.evaluation.metrics.modes import class_histogram, modes
-
-__all__ = [
-    "MEASURES",
-    "Measure",
-    "RealPixels",
-    "class_histogram",
-    "frechet_distance",
-    "frechet_distance_deviation",
-    "frechet_distance_infinity",
-    "inception_score",
-    "kernel_distance",
-    "manifold",
-    "memorisation",
-    "memorisation_from_distances",
-    "modes",
-    "nearest",
-    "nearest_distance",
-    "statistics",
-]
 
 
 class Measure(NamedTuple):

@@ -8,6 +8,7 @@ import numpy as np
 from ganvas.evaluation import measures
 from ganvas.evaluation.extractors import Extractor
 from ganvas.evaluation.features import Features
+from ganvas.evaluation.metrics.modes import class_histogram
 
 Scores = dict[str, Any]  # a number by the measure's name; `histogram` is a list
 
@@ -23,7 +24,7 @@ def of_features(extractor: str, real: Features, fake: Features, seed: int) -> Sc
 
 def histogram(images: Features) -> list[float]:
     """Share of the images in each class, by the classifier."""
-    counts = measures.class_histogram(images.probabilities)
+    counts = class_histogram(images.probabilities)
     return [round(count / len(images.probabilities), 6) for count in counts.tolist()]
 
 
