@@ -5,8 +5,9 @@ Raises `GanvasError` on the first key that is unknown or out of range.
 
 import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     BaseModel,
@@ -44,8 +45,12 @@ class Section(BaseModel):
                     raise ValueError(f"unknown key {key!r}; {_likely(key, cls.model_fields)}")
         return values
 
-
-S = TypeVar("S", bound=Section)
+    def merged(self, override: dict[str, Any], where: str) -> Self:
+        """With the values of `override`, which stands at the key `where`."""
+        try:
+            return self.model_validate({**self.model_dump(), **override})
+        except ValidationError as error:
+            raise GanvasError(_first(error, where)) from None
 
 
 class Matrix(Section):
@@ -145,19 +150,18 @@ class Params(Section):
     def recipe(self, dataset: str, model: str) -> Recipe:
         """The recipe `model` with the data set's own settings."""
         override = self.datasets[dataset].models.get(model, {})
-        return _merge(self.models[model], override, f"datasets.{dataset}.models.{model}")
+        return self.models[model].merged(override, f"datasets.{dataset}.models.{model}")
 
     def classifier_for(self, dataset: str) -> Classifier:
         """The classifier's settings with the data set's own."""
         override = self.datasets[dataset].classifier
-        return _merge(self.classifier, override, f"datasets.{dataset}.classifier")
+        return self.classifier.merged(override, f"datasets.{dataset}.classifier")
 
-    def check_names(self, dataset: str | None = None, model: str | None = None) -> None:
+    def check_names(self, dataset: str, model: str | None = None) -> None:
         """Raise `GanvasError` on a data set or model that params.yaml does not have."""
-        if dataset is not None and dataset not in self.datasets:
-            raise GanvasError(f"unknown data set {dataset!r}; {_likely(dataset, self.datasets)}")
-        if model is not None and model not in self.models:
-            raise GanvasError(f"unknown model {model!r}; {_likely(model, self.models)}")
+        _known(dataset, self.datasets, f"unknown data set {dataset!r}")
+        if model is not None:
+            _known(model, self.models, f"unknown model {model!r}")
 
 
 def load(path: Path = Path("params.yaml")) -> Params:
@@ -194,28 +198,27 @@ def _check_together(params: Params) -> None:
                 "(classifier is taken)"
             )
     for dataset in params.datasets:
-        if dataset not in SOURCES:
-            raise GanvasError(f"datasets.{dataset}: unknown data set; {_likely(dataset, SOURCES)}")
+        _known(dataset, SOURCES, f"datasets.{dataset}: unknown data set")
         extractors = params.datasets[dataset].extractors
         if len(set(extractors)) < len(extractors):
             raise GanvasError(f"datasets.{dataset}.extractors: {extractors} names one twice")
         for model in params.datasets[dataset].models:
-            if model not in params.models:
-                likely = _likely(model, params.models)
-                raise GanvasError(f"datasets.{dataset}.models.{model}: unknown model; {likely}")
+            _known(model, params.models, f"datasets.{dataset}.models.{model}: unknown model")
         left = SOURCES[dataset].train_images - params.datasets[dataset].validation_images
         for model in params.models:
             recipe = params.recipe(dataset, model)
             _check_batch(recipe.batch_size, left, f"{dataset} with {model}")
         _check_batch(params.classifier_for(dataset).batch_size, left, f"{dataset}'s classifier")
     for index, dataset in enumerate(params.matrix.datasets):
-        if dataset not in params.datasets:
-            likely = _likely(dataset, params.datasets)
-            raise GanvasError(f"matrix.datasets.{index}: unknown data set {dataset!r}; {likely}")
+        words = f"matrix.datasets.{index}: unknown data set {dataset!r}"
+        _known(dataset, params.datasets, words)
     for index, model in enumerate(params.matrix.models):
-        if model not in params.models:
-            likely = _likely(model, params.models)
-            raise GanvasError(f"matrix.models.{index}: unknown model {model!r}; {likely}")
+        _known(model, params.models, f"matrix.models.{index}: unknown model {model!r}")
+
+
+def _known(name: str, known: Iterable[str], otherwise: str) -> None:
+    if name not in known:
+        raise GanvasError(f"{otherwise}; {_likely(name, known)}")
 
 
 def _check_batch(batch_size: int, images: int, where: str) -> None:
@@ -224,13 +227,6 @@ def _check_batch(batch_size: int, images: int, where: str) -> None:
             f"batch_size: {batch_size} is more than the {max(images, 0)} training images left "
             f"for {where}; lower batch_size or validation_images"
         )
-
-
-def _merge(base: S, override: dict[str, Any], where: str) -> S:
-    try:
-        return type(base).model_validate({**base.model_dump(), **override})
-    except ValidationError as error:
-        raise GanvasError(_first(error, where)) from None
 
 
 def _first(error: ValidationError, where: str = "") -> str:
@@ -245,8 +241,6 @@ def _first(error: ValidationError, where: str = "") -> str:
     return f"{key}: {problem['input']!r} is not allowed; {message[0].lower()}{message[1:]}"
 
 
-def _likely(key: str, allowed: Any) -> str:
-    near = difflib.get_close_matches(str(key), list(allowed), n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"allowed: {', '.join(allowed)}"
+def _likely(key: str, allowed: Iterable[str]) -> str:
+    near = difflib.get_close_matches(str(key), allowed, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(allowed)}"
