@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -13,9 +13,6 @@ from ganvas.errors import GanvasError
 from ganvas.tracking import runs as store
 from ganvas.workflow import mirror, modules, paths, pipeline, provenance
 from ganvas.workflow.instances import Instance, matrix
-
-if TYPE_CHECKING:
-    from ganvas.tracking.runs import Run
 
 Line = tuple[str, str]
 
@@ -43,9 +40,8 @@ def _of_path(what: str, params: Params) -> Iterable[Line]:
         yield "output", f"{out}  {entry.outs[out]}, {_state(out, entry.outs[out])}"
     yield "stage", f"{entry.stage}: {entry.cmd}"
     yield "stage hash", entry.key
-    runs = [run for dataset in params.datasets for run in store.search(paths.ROOT, dataset)]
+    runs = _runs(params)
     made = [run for run in runs if _made(run, entry, outs[0])]
-    using = [run for run in runs if not made and _uses(run, entry)]
     # Where no run says it: dvc.lock is committed after the stage has run.
     recorded = mirror.recorded(made[0].data.tags, entry.name) if made else None
     commit = recorded["commit"] if recorded else provenance.recording_commit(entry.outs[outs[0]])
@@ -54,44 +50,40 @@ def _of_path(what: str, params: Params) -> Iterable[Line]:
         yield "parameter", f"{key}: {value}"
     for dep, md5 in entry.deps.items():
         yield "code" if pipeline.is_code(dep) else "data", f"{dep}  {md5}"
-    for run in made:
-        yield "MLflow run", _words(run)
-    for run in using:
-        yield "used by", _words(run)
-    of_generator = [run for run in runs if not made and not using and _trained(run, entry, entries)]
-    for run in of_generator:
-        yield "MLflow run", _words(run)
-        yield (
-            "restored",
-            f"by DVC: {entry.stage} has run again since, and the run shows that result",
-        )
-    if not made and not using and not of_generator:
+    if made:
+        for run in made:
+            yield "MLflow run", _words(run)
+        if later := [run for run in runs if _replaced(made[0], run)]:
+            yield (
+                "restored",
+                f"or kept by DVC: run {later[0].info.run_id} is later, with other bytes",
+            )
+    elif using := [run for run in runs if _uses(run, entry)]:
+        for run in using:
+            yield "used by", _words(run)
+    elif of_generator := [run for run in runs if _trained(run, entry, entries)]:
+        for run in of_generator:
+            yield "MLflow run", _words(run)
+            yield (
+                "restored",
+                f"by DVC: {entry.stage} has run again since, and the run shows that result",
+            )
+    else:
         yield "MLflow run", "none in the store; `ganvas lineage --rebuild` writes it"
-    later = [run for run in runs if made and _replaced(made[0], run)]
-    if later:
-        yield "restored", f"or kept by DVC: run {later[0].info.run_id} is later, with other bytes"
 
 
 def _of_run(run_id: str, params: Params) -> Iterable[Line]:
     """What a run read and made, and the commands that bring its files back."""
-    found = [
-        run
-        for dataset in params.datasets
-        for run in store.search(paths.ROOT, dataset)
-        if run.info.run_id.startswith(run_id)
-    ]
+    found = [run for run in _runs(params) if run.info.run_id.startswith(run_id)]
     if len(found) != 1:
         what = "more than one run begins so" if found else "neither a path here nor a run's id"
         raise GanvasError(f"{run_id}: {what}; `mlflow ui` shows the ids")
-    run, entries = found[0], _locked()
+    run, locked = found[0], _hashes(_locked())
     yield "MLflow run", _words(run)
     for key, value in sorted(run.data.params.items()):
         yield "parameter", f"{key}: {value}"
-    outs: dict[str, str] = {}
-    for stage in mirror.OF_A_MODEL:
-        recorded = mirror.recorded(run.data.tags, stage)
-        if recorded is None:
-            continue
+    outs = _outs(run)
+    for stage, recorded in _stages(run).items():
         yield "stage", _stage(stage, run)
         yield "stage hash", recorded["key"]
         yield "commit", recorded["commit"]
@@ -99,14 +91,12 @@ def _of_run(run_id: str, params: Params) -> Iterable[Line]:
             if not pipeline.is_code(dep):
                 yield "data", f"{dep}  {md5}"
         for out, md5 in recorded["outs"].items():
-            outs[out] = md5
             yield "output", f"{out}  {md5}, {_state(out, md5)}"
     if not outs:
         yield "files", f"none: its training did not end ({run.info.status.lower()})"
         return
-    locked = _hashes(entries)
-    current = all(locked.get(out) == md5 for out, md5 in outs.items())
-    for command in _bring_back(run, outs) if not current else _check_out(outs):
+    current = outs.items() <= locked.items()
+    for command in _check_out(outs) if current else _bring_back(run, outs):
         yield "bring back", command
 
 
@@ -119,7 +109,7 @@ def _check_out(outs: Mapping[str, str]) -> list[str]:
     return commands + ([f"git checkout {commit} -- {' '.join(in_git)}"] if commit else [])
 
 
-def _bring_back(run: "Run", outs: Mapping[str, str]) -> list[str]:
+def _bring_back(run: "store.Run", outs: Mapping[str, str]) -> list[str]:
     """Commands for the files of a run that dvc.lock has moved past."""
     md5 = next((md5 for out, md5 in outs.items() if out.endswith("/generator")), None)
     if md5 is None:
@@ -131,8 +121,7 @@ def _bring_back(run: "Run", outs: Mapping[str, str]) -> list[str]:
         return [f"{_code_of(commit)} && dvc checkout --force"]
     commit = run.data.tags.get("mlflow.source.git.commit", "none")
     code, changes = _differences(run, commit)
-    last = next(s for s in reversed(mirror.OF_A_MODEL) if mirror.recorded(run.data.tags, s))
-    target = _stage(last, run)
+    target = _stage([*_stages(run)][-1], run)
     if code:
         return [f"none is certain: no commit holds its {', '.join(code)}; {target} ran with them"]
     # DVC finds the result in its run cache, and trains nothing.
@@ -150,21 +139,20 @@ def _code_of(commit: str) -> str:
     return f"git stash && git checkout --no-overlay {commit[:12]} -- {files}"
 
 
-def _differences(run: "Run", commit: str) -> tuple[list[str], list[str]]:
+def _differences(run: "store.Run", commit: str) -> tuple[list[str], list[str]]:
     """The code in which a run differs from its commit, and the parameters as `dvc exp run -S`."""
     values = YAML(typ="safe").load(provenance.at(commit, pipeline.PARAMS) or b"{}") or {}
     committed = dict(pipeline.leaves(values))
     of_commit = cache(partial(provenance.at, commit))  # each is a process of git's
     code: set[str] = set()
     changes: dict[str, None] = {}
-    for stage in mirror.OF_A_MODEL:
-        recorded = mirror.recorded(run.data.tags, stage) or {"deps": {}, "params": {}}
-        for path, md5 in recorded["deps"].items():
-            if (
-                pipeline.is_code(path)
-                and pipeline.code_hash(path, run.data.params, of_commit) != md5
-            ):
-                code.add(path)
+    for recorded in _stages(run).values():
+        code |= {
+            path
+            for path, md5 in recorded["deps"].items()
+            if pipeline.is_code(path)
+            and pipeline.code_hash(path, run.data.params, of_commit) != md5
+        }
         ran_with = dict(pipeline.leaves(recorded["params"]))
         for key, value in ran_with.items():
             if key not in committed:
@@ -189,21 +177,20 @@ def verify(params: Params) -> bool:
     for out in changed:
         print(f"{out}: not what dvc.lock records; `dvc repro` or `dvc checkout` mends it")
     wrong = bool(changed)
-    for dataset in params.datasets:
-        for run in store.search(paths.ROOT, dataset):
-            words = f"{run.info.run_id} {run.info.run_name}"
-            if not any(mirror.recorded(run.data.tags, stage) for stage in mirror.OF_A_MODEL):
-                print(f"{words}: {run.info.status.lower()}, recorded no output")
-                continue
-            misfits, fit = _misfits(run, locked, there, modules.on_disk), "matches"
-            if misfits and (name := run.data.tags.get("dvc.experiment")):
-                misfits, fit = _of_experiment(run, name), f"matches its experiment {name}"
-            print(f"{words}: {'; '.join(misfits) or fit}")
-            wrong |= bool(misfits)
+    for run in _runs(params):
+        words = f"{run.info.run_id} {run.info.run_name}"
+        if not _outs(run):
+            print(f"{words}: {run.info.status.lower()}, recorded no output")
+            continue
+        misfits, fit = _misfits(run, locked, there, modules.on_disk), "matches"
+        if misfits and (name := run.data.tags.get("dvc.experiment")):
+            misfits, fit = _of_experiment(run, name), f"matches its experiment {name}"
+        print(f"{words}: {'; '.join(misfits) or fit}")
+        wrong |= bool(misfits)
     return not wrong
 
 
-def _of_experiment(run: "Run", name: str) -> list[str]:
+def _of_experiment(run: "store.Run", name: str) -> list[str]:
     """In what a run differs from the experiment that made it, whose files are not here."""
     found = [
         f"experiment {name} is not here: removed, stopped early, or another clone's; if nobody "
@@ -220,7 +207,7 @@ def _of_experiment(run: "Run", name: str) -> list[str]:
 
 
 def _misfits(
-    run: "Run",
+    run: "store.Run",
     locked: Mapping[str, str],
     there: Mapping[str, str],
     read: Callable[[str], bytes | None],
@@ -230,30 +217,41 @@ def _misfits(
     `read` gives a file of results/, or None. Nothing where the run agrees.
     """
     differing: dict[str, list[str]] = {}
-    for stage in mirror.OF_A_MODEL:
-        for out, md5 in (mirror.recorded(run.data.tags, stage) or {"outs": {}})["outs"].items():
-            if out not in locked:
-                differing.setdefault("made no more", []).append(out)
-            elif md5 not in (locked[out], there.get(out, locked[out])):
-                differing.setdefault("another one now", []).append(out)
-            elif there.get(out, md5) != md5:
-                differing.setdefault("changed on disk", []).append(out)
-            elif locked[out] != md5:
-                differing.setdefault("another one in dvc.lock", []).append(out)
+    outs = _outs(run)
+    for out, md5 in outs.items():
+        if out not in locked:
+            differing.setdefault("made no more", []).append(out)
+        elif md5 not in (locked[out], there.get(out, locked[out])):
+            differing.setdefault("another one now", []).append(out)
+        elif there.get(out, md5) != md5:
+            differing.setdefault("changed on disk", []).append(out)
+        elif locked[out] != md5:
+            differing.setdefault("another one in dvc.lock", []).append(out)
     found = [f"{how}: {', '.join(outs)}" for how, outs in differing.items()]
-    if not found and mirror.recorded(run.data.tags, "evaluate"):
-        metrics = read(_metrics(run))
+    scores = [out for out in outs if out.endswith("/metrics.json")]
+    if not found and scores and (metrics := read(scores[0])):
         found = [
             f"{name} is {run.data.metrics.get(name)}, results/ has {value}"
-            for name, value in (mirror.measures(metrics) if metrics else {}).items()
+            for name, value in mirror.measures(metrics).items()
             if run.data.metrics.get(name) != value
         ]
     return found
 
 
-def _metrics(run: "Run") -> str:
-    recorded = mirror.recorded(run.data.tags, "evaluate") or {"outs": {}}
-    return next((out for out in recorded["outs"] if out.endswith("/metrics.json")), "")
+def _runs(params: Params) -> list["store.Run"]:
+    """All that the store has of the data sets."""
+    return [run for dataset in params.datasets for run in store.search(paths.ROOT, dataset)]
+
+
+def _stages(run: "store.Run") -> dict[str, dict[str, Any]]:
+    """What the run has recorded of its model's stages, by stage."""
+    found = {stage: mirror.recorded(run.data.tags, stage) for stage in mirror.OF_A_MODEL}
+    return {stage: recorded for stage, recorded in found.items() if recorded}
+
+
+def _outs(run: "store.Run") -> dict[str, str]:
+    """Hashes of all that those stages made."""
+    return {out: md5 for of in _stages(run).values() for out, md5 in of["outs"].items()}
 
 
 def _hashes(entries: Mapping[str, pipeline.Entry]) -> dict[str, str]:
@@ -297,33 +295,33 @@ def _rebuild(instance: Instance, entries: Mapping[str, pipeline.Entry]) -> bool:
     return True
 
 
-def _complete(run: "Run", of_model: Iterable[pipeline.Entry]) -> bool:
-    recorded = [(entry, mirror.recorded(run.data.tags, entry.name)) for entry in of_model]
-    return all(found and found["outs"] == entry.outs for entry, found in recorded)
+def _complete(run: "store.Run", of_model: Iterable[pipeline.Entry]) -> bool:
+    stages = _stages(run)
+    return all(stages.get(entry.name, {}).get("outs") == entry.outs for entry in of_model)
 
 
-def _made(run: "Run", entry: pipeline.Entry, out: str) -> bool:
+def _made(run: "store.Run", entry: pipeline.Entry, out: str) -> bool:
     recorded = mirror.recorded(run.data.tags, entry.name)
     return bool(recorded and recorded["outs"].get(out) == entry.outs[out])
 
 
-def _uses(run: "Run", entry: pipeline.Entry) -> bool:
+def _uses(run: "store.Run", entry: pipeline.Entry) -> bool:
     """Whether the run read the outputs of a stage that has no run: one of the data set."""
-    stages = [mirror.recorded(run.data.tags, stage) or {"deps": {}} for stage in mirror.OF_A_MODEL]
     of_model = entry.name in mirror.OF_A_MODEL
-    return not of_model and any(
-        found["deps"].get(path) == md5 for found in stages for path, md5 in entry.outs.items()
-    )
+    deps = [recorded["deps"].items() for recorded in _stages(run).values()]
+    return not of_model and any(entry.outs.items() & each for each in deps)
 
 
-def _trained(run: "Run", entry: pipeline.Entry, entries: Mapping[str, pipeline.Entry]) -> bool:
+def _trained(
+    run: "store.Run", entry: pipeline.Entry, entries: Mapping[str, pipeline.Entry]
+) -> bool:
     """Whether the run trained the generator that the stage worked on."""
     train = entries.get(entry.stage.replace(f"{entry.name}@", "train@"))
     generator = run.data.tags.get(store.GENERATOR_TAG)
     return train is not None and generator in train.outs.values()
 
 
-def _replaced(made: "Run", run: "Run") -> bool:
+def _replaced(made: "store.Run", run: "store.Run") -> bool:
     """Whether `run` is a later training of the model that `made` is of, with other bytes."""
     generators = [r.data.tags.get(store.GENERATOR_TAG) for r in (made, run)]
     names = ("dvc.stage", "dvc.experiment")  # an experiment elsewhere has replaced nothing here
@@ -332,13 +330,13 @@ def _replaced(made: "Run", run: "Run") -> bool:
     return same_model and later and generators[0] != generators[1] and None not in generators
 
 
-def _words(run: "Run") -> str:
+def _words(run: "store.Run") -> str:
     experiment = run.data.tags.get("dvc.experiment")
     of = f", experiment {experiment}" if experiment else ""
     return f"{run.info.run_id} {run.info.run_name}, {store.moment(run)}{of}"
 
 
-def _stage(stage: str, run: "Run") -> str:
+def _stage(stage: str, run: "store.Run") -> str:
     """As DVC names it; by the parameters, since a run's name may have been changed by hand."""
     return f"{stage}@{run.data.params['dataset']}-{run.data.params['model']}"
 
