@@ -3,7 +3,6 @@
 The selected generators go into MLflow's registry here, where all their scores are known.
 """
 
-import csv
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -49,13 +48,11 @@ def _write_about(instance: Instance) -> None:
     target, title = instance.report, f"{instance.model} on {instance.data.name}"
     scores = report.read_json(instance.results / "metrics.json")
     chosen = report.read_json(instance.results / "selection.json")
-    with (instance.results / "scores.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
     text = card.page(
         instance.data.name,
         instance.model,
         config=report.read_json(instance.folder / "config.json"),
-        scores=rows,
+        scores=report.read_rows(instance.results / "scores.csv"),
         selection=chosen,
         classifier=report.read_json(instance.data.results / "classifier.json"),
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from ganvas.reporting.scoreboard import DIRECTIONS, MEASURES, percent
+from ganvas.reporting.scoreboard import APART, measure, percent
 from ganvas.tracking import registry
 
 TEMPLATE = Path(__file__).parent / "templates" / "card.md.j2"
@@ -47,22 +47,16 @@ def page(
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters |= {"better": _better, "percent": percent}
+    environment.filters |= {"measure": measure, "percent": percent}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    apart = ("dataset", "model", "run", "warnings")  # said elsewhere on the card
     return template.render(
         name=registry.name_of(dataset),
         dataset=dataset,
         model=model,
         data=DATA.get(dataset, ELSEWHERE),
         config=config,
-        parameters={key: value for key, value in config.items() if key not in apart},
+        parameters={key: value for key, value in config.items() if key not in APART},
         sections=[list(rows) for _, rows in groupby(scores, key=lambda row: row["extractor"])],
         selection=selection,
         classifier=classifier,
     )
-
-
-def _better(measure: str) -> str:
-    """Which way a measure is better, in words; nothing for a deviation."""
-    return DIRECTIONS[MEASURES[measure].better] if measure in MEASURES else ""

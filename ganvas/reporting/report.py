@@ -68,7 +68,11 @@ def page(dataset: str, results: Path, models: Mapping[str, Folders], lineage: Li
     )
     # A number that is not finite would not be JSON.
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    environment.filters |= {"number": scoreboard.number, "percent": scoreboard.percent}
+    environment.filters |= {
+        "number": scoreboard.number,
+        "percent": scoreboard.percent,
+        "picture": _picture,
+    }
     try:
         template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
         return template.render(_content(dataset, results, models, lineage))
@@ -80,6 +84,11 @@ def page(dataset: str, results: Path, models: Mapping[str, Folders], lineage: Li
             f"{error.filename}: cannot be read ({error.strerror}); delete it and make it again "
             f"with `dvc repro report@{dataset}`"
         ) from None
+
+
+def window(points: int) -> int:
+    """Over how many points of a curve its running mean goes: odd, 0 for a short curve."""
+    return 2 * round(points * SMOOTHING / 2) + 1 if points >= SMOOTHED_ROWS else 0
 
 
 def running_mean(values: Sequence[float] | NDArray[np.float64], window: int) -> NDArray[np.float64]:
@@ -135,56 +144,33 @@ def _content(
     configs = {model: read_json(at.model / "config.json") for model, at in models.items()}
     selections = {model: _selection(at.results) for model, at in models.items()}
     histories = {model: _history(at.model / "history.csv") for model, at in models.items()}
-    histograms = _histograms(floor, metrics)
     differing, agreeing = _parameters(configs)
     sections = scoreboard.tables(floor, metrics)
     progress = {model: drawn(at.model / "progress") for model, at in models.items()}
-    positions = steps(progress)
     loss_charts, selection_charts = _loss_charts(histories), _selection_charts(selections)
     return {
         "dataset": dataset,
         "models": list(models),
+        "folders": models,
         "classifier": classifier,
-        "images": {model: scores["images"] for model, scores in metrics.items()},
-        "floor_images": floor["images"],
-        "headline": _headline(sections, list(models)),
+        "floor": floor,
+        "metrics": metrics,
+        "configs": configs,
+        "headline": _headline(sections),
         "sections": sections,
         "context": _context(models.values()),
         "selections": selections,
         "histories": histories,
         "differing": differing,
         "agreeing": agreeing,
-        "warnings": {model: config.get("warnings", []) for model, config in configs.items()},
-        "grids": {model: _picture(at.samples / "grid.png") for model, at in models.items()},
-        "interpolations": {
-            model: _picture(at.samples / "interpolation.png") for model, at in models.items()
+        "with_nearest": {
+            model: at for model, at in models.items() if (at.samples / "nearest.png").exists()
         },
-        "nearest": {
-            model: _picture(at.samples / "nearest.png")
-            for model, at in models.items()
-            if (at.samples / "nearest.png").exists()
-        },
-        "steps": positions,
-        "frames": {
-            model: {
-                iteration: _picture(path)
-                for iteration, path in pictures.items()
-                if any(position["shown"][model] == iteration for position in positions)
-            }
-            for model, pictures in progress.items()
-        },
-        "has_histogram": bool(histograms),
-        "has_probabilities": any(name.startswith("probability-") for name in loss_charts),
+        "progress": progress,
+        "steps": steps(progress),
+        "with_probabilities": [model for model in models if f"probability-{model}" in loss_charts],
         "log_fid": any(chart["log"] for chart in selection_charts.values()),
-        "charts": {
-            **loss_charts,
-            **selection_charts,
-            **(
-                {"histogram": _histogram_chart(dataset, list(models), histograms)}
-                if histograms
-                else {}
-            ),
-        },
+        "charts": loss_charts | selection_charts | _histogram_charts(dataset, floor, metrics),
         "lineage": lineage,
     }
 
@@ -199,9 +185,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return values
 
 
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def read_columns(path: Path, columns: Sequence[str]) -> dict[str, list[float]]:
     """The file's columns by name, of which `columns` must be there, with one row at least."""
-    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+    rows = read_rows(path)
     missing = [column for column in columns if not rows or column not in rows[0]]
     try:
         if not missing:
@@ -238,22 +229,20 @@ def _context(models: Iterable[Folders]) -> dict[str, dict[str, str]]:
     found = {}
     for at in models:
         path = at.results / "scores.csv"
-        for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))):
+        for row in read_rows(path):
             if not row.keys() >= {"extractor", "reference", "weights_sha256"}:
                 raise GanvasError(f"{path}: not what was written; delete it and run `dvc repro`")
             found[row["extractor"]] = row
     return found
 
 
-def _headline(sections: list[dict[str, Any]], models: list[str]) -> dict[str, Any] | None:
+def _headline(sections: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The FID of each model, best first, by the first extractor."""
     for section in sections:
         for row in section["rows"]:
-            cells = {model: row["cells"][model] for model in models}
-            if row["key"] == "fid" and all(
-                scoreboard.is_number(c["value"]) for c in cells.values()
-            ):
-                ranked = sorted(models, key=lambda model: cells[model]["value"])
+            cells = row["cells"]
+            if row["key"] == "fid" and all(cell["value"] is not None for cell in cells.values()):
+                ranked = sorted(cells, key=lambda model: cells[model]["value"])
                 scores = [(model, cells[model]["text"]) for model in ranked]
                 return {
                     "extractor": section["name"],
@@ -267,9 +256,12 @@ def _parameters(
     configs: dict[str, dict[str, Any]],
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Parameters that differ, with each model's value, and those that agree."""
-    apart = ("dataset", "model", "run", "warnings")  # said elsewhere on the page
-    keys = dict.fromkeys(key for config in configs.values() for key in config if key not in apart)
-    shown = {key: [_plain(config.get(key)) for config in configs.values()] for key in keys}
+    keys = dict.fromkeys(key for config in configs.values() for key in config)
+    shown = {
+        key: [_plain(config.get(key)) for config in configs.values()]
+        for key in keys
+        if key not in scoreboard.APART
+    }
     differing = {key: values for key, values in shown.items() if len(set(values)) > 1}
     agreeing = {key: values[0] for key, values in shown.items() if key not in differing}
     return differing, agreeing
@@ -302,9 +294,7 @@ def _history(path: Path) -> dict[str, Any]:
             parts = [values[start : start + group] for start in range(0, rows, group)]
             whole = name in ("iteration", "epoch")
             columns[name] = [part[-1] if whole else float(np.mean(part)) for part in parts]
-    points = len(columns["iteration"])
-    window = 2 * round(points * SMOOTHING / 2) + 1 if points >= SMOOTHED_ROWS else 0
-    return {"columns": columns, "averaged": averaged, "window": window}
+    return {"columns": columns, "averaged": averaged, "window": window(len(columns["iteration"]))}
 
 
 def _loss_charts(histories: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -378,25 +368,22 @@ def _selection_charts(selections: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return charts
 
 
-def _histograms(
-    floor: dict[str, Any], metrics: dict[str, dict[str, Any]]
-) -> dict[str, list[float]]:
-    """Shares of the classes by model, the real ones under ""; empty where no model has them."""
+def _histogram_charts(
+    dataset: str, floor: dict[str, Any], metrics: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Shares of the classes, the real ones first; no chart where no model has them."""
     found = {
         name: scores.get("classifier", {}).get("histogram")
         for name, scores in {"": floor, **metrics}.items()
     }
-    have = {name: shares for name, shares in found.items() if shares}
-    return have if have.keys() & metrics.keys() else {}
-
-
-def _histogram_chart(
-    dataset: str, models: list[str], histograms: dict[str, list[float]]
-) -> dict[str, Any]:
+    histograms = {name: shares for name, shares in found.items() if shares}
+    if not histograms.keys() & metrics.keys():
+        return {}
+    models = list(metrics)
     classes = max(len(shares) for shares in histograms.values())
     top = max(share for shares in histograms.values() for share in shares)
     names = FASHION if dataset == "fashion_mnist" and classes == len(FASHION) else range(classes)
-    return {
+    chart = {
         "kind": "bars",
         "label": "share of each class among the images",
         "x": list(range(classes)),
@@ -407,11 +394,12 @@ def _histogram_chart(
             {
                 "name": model or "real images",
                 "tone": models.index(model) if model else None,
-                "values": _short([100 * share for share in shares]),
+                "values": _short(100 * share for share in shares),
             }
             for model, shares in histograms.items()
         ],
     }
+    return {"histogram": chart}
 
 
 def _short(values: Iterable[float]) -> list[float | None]:

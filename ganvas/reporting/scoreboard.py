@@ -9,87 +9,87 @@ class Measure(NamedTuple):
 
     title: str
     better: str
-    kind: str
     meaning: str
+    kind: str = "number"
+
+    @property
+    def direction(self) -> str:
+        """Which way is better, in words."""
+        return DIRECTIONS[self.better]
 
 
 MEASURES = {
     "fid": Measure(
         "Fréchet distance (FID)",
         "lower",
-        "number",
         "How far generated and real test images lie apart in feature space, each set seen as one "
         "Gaussian. It grows with poor images and with missing variety; 0 is a perfect match.",
     ),
     "fid_infinity": Measure(
         "FID of unlimited images",
         "lower",
-        "number",
         "The same distance as it would be with infinitely many generated images: free of the part "
         "that their limited number adds. May fall slightly below 0.",
     ),
     "kid": Measure(
         "Kernel distance (KID)",
         "lower",
-        "number",
         "Squared distance of the two sets of features under a polynomial kernel. Fair to small "
         "sets; slightly negative at times when both are alike.",
     ),
     "inception_score": Measure(
         "Inception Score",
         "higher",
-        "number",
         "Is each image recognisable, and are all together diverse? From 1 to the number of "
         "classes. Compares with no real image.",
     ),
     "precision": Measure(
         "Precision",
         "higher",
-        "share",
         "Share of generated images that lie among the real ones: are they realistic?",
+        "share",
     ),
     "recall": Measure(
         "Recall",
         "higher",
-        "share",
         "Share of real images that lie among the generated ones: is the variety there?",
+        "share",
     ),
     "density": Measure(
         "Density",
         "higher",
-        "number",
         "Realism, less swayed by outliers than precision: how many real neighbourhoods hold a "
         "generated image. About 1 for real images, and may exceed it.",
     ),
     "coverage": Measure(
         "Coverage",
         "higher",
-        "share",
         "Variety, less swayed by outliers than recall: share of real images with a generated image "
         "in their neighbourhood.",
+        "share",
     ),
     "modes_covered": Measure(
         "Classes made",
         "higher",
-        "count",
         "Classes that the classifier saw at least once among the generated images.",
+        "count",
     ),
     "modes_kl": Measure(
         "Class imbalance",
         "lower",
-        "number",
         "How far the shares of the classes differ from the real ones (KL divergence in nats); 0 "
         "when they are equal.",
     ),
     "memorisation": Measure(
         "Memorisation",
         "zero",
-        "number",
         "How much closer to the training images generated images lie than unseen real ones do: 0 "
         "equally far, 1 copies. Negative is further away, as poor images are.",
     ),
 }
 DIRECTIONS = {"lower": "lower is better", "higher": "higher is better", "zero": "0 is best", "": ""}
+# Of a training's config.json what is said elsewhere than among its parameters.
+APART = ("dataset", "model", "run", "warnings")
 EXTRACTORS = {
     "classifier": "Features of the classifier that was trained on this data set",
     "inception": "Features of InceptionV3: comparable with published scores, though that network "
@@ -98,59 +98,49 @@ EXTRACTORS = {
 }
 
 
+def measure(key: str) -> Measure:
+    """How the score of that name is shown; plainly where it is none of `MEASURES`."""
+    return MEASURES.get(key, Measure(key, "", ""))
+
+
 def tables(floor: dict[str, Any], metrics: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """For each extractor its scores: rows of the floor and each model's value."""
     names = [
         name for scores in metrics.values() for name in scores if isinstance(scores[name], dict)
     ]
-    order = {key: index for index, key in enumerate(MEASURES)}
     sections = []
     for name in dict.fromkeys(names):
         columns = {model: scores.get(name, {}) for model, scores in metrics.items()}
-        real = floor.get(name, {})
-        keys = dict.fromkeys(key for scores in columns.values() for key in scores)
+        found = [key for scores in columns.values() for key in scores if not key.endswith("_std")]
         rows = [
-            _row(key, real, columns)
-            for key in sorted(keys, key=lambda key: order.get(key, len(order)))
-            if not key.endswith("_std") and any(is_number(c.get(key)) for c in columns.values())
+            _row(key, floor.get(name, {}), columns)
+            for key in dict.fromkeys([*MEASURES, *found])
+            if any(is_number(scores.get(key)) for scores in columns.values())
         ]
         sections.append({"name": name, "about": EXTRACTORS.get(name, name), "rows": rows})
     return sections
 
 
 def _row(key: str, floor: dict[str, Any], columns: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    measure = MEASURES.get(key, Measure(key, "", "number", ""))
-    values = {model: scores.get(key) for model, scores in columns.items()}
-    known = [value for value in values.values() if is_number(value)]
-    best = {"lower": min, "higher": max}.get(measure.better)
-    winner = best(known) if best and len(set(known)) > 1 else None
-    return {
-        "key": key,
-        "title": measure.title,
-        "direction": DIRECTIONS[measure.better],
-        "meaning": measure.meaning,
-        "floor": _cell(measure.kind, floor, key),
-        "cells": {
-            model: {
-                **_cell(measure.kind, scores, key),
-                "best": winner is not None and winner == values[model],
-            }
-            for model, scores in columns.items()
-        },
-    }
+    shown = measure(key)
+    cells = {model: _cell(shown.kind, scores, key) for model, scores in columns.items()}
+    known = {cell["value"] for cell in cells.values()} - {None}
+    best = {"lower": min, "higher": max}.get(shown.better)
+    winner = best(known) if best and len(known) > 1 else None
+    for cell in cells.values():
+        cell["best"] = winner is not None and winner == cell["value"]
+    return {"key": key, "measure": shown, "floor": _cell(shown.kind, floor, key), "cells": cells}
 
 
 def _cell(kind: str, scores: dict[str, Any], key: str) -> dict[str, Any]:
     value, deviation = scores.get(key), scores.get(f"{key}_std")
     if not is_number(value):
         return {"value": None, "text": "–", "deviation": ""}
-    if kind == "share":
-        return {"value": value, "text": percent(value), "deviation": ""}
-    if kind == "count":
-        return {"value": value, "text": f"{value:.0f}", "deviation": ""}
+    text = {"share": percent, "count": "{:.0f}".format, "number": number}[kind](value)
     # The deviation shows as many decimals as its value.
-    spread = f"{deviation:,.{_decimals(value)}f}" if is_number(deviation) else ""
-    return {"value": value, "text": number(value), "deviation": spread}
+    shown = kind == "number" and is_number(deviation)
+    spread = f"{deviation:,.{_decimals(value)}f}" if shown else ""
+    return {"value": value, "text": text, "deviation": spread}
 
 
 def number(value: float | None) -> str:

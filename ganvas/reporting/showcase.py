@@ -132,8 +132,7 @@ def _table(
     rows = [words["head"].split(" | ") + list(metrics), ["---"] * 2 + ["---:"] * (1 + len(metrics))]
     for section in scoreboard.tables(floor, metrics):
         for row in section["rows"]:
-            measure = scoreboard.MEASURES.get(row["key"])
-            title = titles.get(row["key"], row["key"]) + ARROWS[measure.better if measure else ""]
+            title = titles.get(row["key"], row["key"]) + ARROWS[row["measure"].better]
             cells = [_cell(row["cells"][model]) for model in metrics]
             if len({cell.strip("*") for cell in cells}) == 1:  # alike as far as they are shown
                 cells = [cell.strip("*") for cell in cells]
@@ -190,20 +189,13 @@ def progress(models: Mapping[str, Path]) -> Image.Image:
         last = max(found)
         row: list[tuple[str, Image.Image | str]] = []
         for iteration in [*columns, last]:
-            cell: Image.Image | str = "no picture"
+            cell: Image.Image | str = f"ended at {last:,}" if iteration > last else "no picture"
             if iteration in found:
-                cell = _half(found[iteration])
-            elif iteration > last:
-                cell = f"ended at {last:,}"
+                with Image.open(found[iteration]) as image:  # as small as before it was enlarged
+                    cell = image.reduce(2)
             row.append((f"{model}, {iteration:,} it", cell))
         rows.append(row)
     return _sheet(rows)
-
-
-def _half(path: Path) -> Image.Image:
-    """A progress picture as small as it was before it was enlarged."""
-    with Image.open(path) as image:
-        return image.resize((image.width // 2, image.height // 2), Image.Resampling.NEAREST)
 
 
 def _sheet(rows: Sequence[Sequence[tuple[str, Image.Image | str]]]) -> Image.Image:
