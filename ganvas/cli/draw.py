@@ -50,7 +50,7 @@ def draw(
     from ganvas.drawing import sampling, walks
     from ganvas.workflow import generators
 
-    (network, latent_dim), words = generators.load(what)
+    network, latent_dim, words = generators.load(what)
     drawn = walks.walk if interpolate else sampling.images
     export.write(out, drawn(network, count, latent_dim, seed), walk=interpolate)
     typer.echo(f"{out}: {count:,} images by {words}", err=True)

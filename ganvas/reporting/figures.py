@@ -37,11 +37,9 @@ def losses(
         smoothed = window(len(steps))
         for name, colour in (("generator", GENERATOR), ("discriminator", DISCRIMINATOR)):
             values = history[f"{name}_loss"]
-            if smoothed:
+            if smoothed > 1:
                 axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
-            axes.plot(
-                steps, running_mean(values, smoothed or 1), color=colour, label=f"{name} loss"
-            )
+            axes.plot(steps, running_mean(values, smoothed), color=colour, label=f"{name} loss")
         for key, words, line in (
             ("lowest_generator_loss_epoch", "checkpoint of the lowest\ngenerator loss", ":"),
             ("best_epoch", "checkpoint of the best\nFID", "--"),

@@ -87,16 +87,19 @@ def page(dataset: str, results: Path, models: Mapping[str, Folders], lineage: Li
 
 
 def window(points: int) -> int:
-    """Over how many points of a curve its running mean goes: odd, 0 for a short curve."""
-    return 2 * round(points * SMOOTHING / 2) + 1 if points >= SMOOTHED_ROWS else 0
+    """Over how many points of a curve its running mean goes: odd, 1 for a short curve."""
+    return 2 * round(points * SMOOTHING / 2) + 1 if points >= SMOOTHED_ROWS else 1
 
 
 def running_mean(values: Sequence[float] | NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """Centred mean over `window` values (odd), fewer at the ends; NaN values do not count."""
+    """Centred mean over `window` values (odd), fewer at the ends; NaN values do not count.
+
+    There must be as many values as one window has.
+    """
     raw = np.asarray(values, dtype=np.float64)
     known = np.isfinite(raw)
     sums, counts = (
-        np.convolve(part, np.ones(window), "full")[window // 2 : window // 2 + len(raw)]
+        np.convolve(part, np.ones(window), "same")
         for part in (np.where(known, raw, 0.0), known.astype(np.float64))
     )
     # Far from any known value nothing is known.
@@ -312,7 +315,7 @@ def _loss_charts(histories: dict[str, dict[str, Any]]) -> dict[str, Any]:
             curves = [having[model]["columns"][name] for model in having for name in series]
             top = max((v for curve in curves for v in curve if math.isfinite(v)), default=1.0)
         for model, history in having.items():
-            columns, window = history["columns"], history["window"]
+            columns, width = history["columns"], history["window"]
             charts[f"{kind}-{model}"] = {
                 "kind": "line",
                 "label": f"{model}, {kind}: {', '.join(series.values())} by iteration",
@@ -325,7 +328,7 @@ def _loss_charts(histories: dict[str, dict[str, Any]]) -> dict[str, Any]:
                     {
                         "name": label,
                         "values": _short(columns[name]),
-                        "smooth": _short(running_mean(columns[name], window)) if window else None,
+                        "smooth": _short(running_mean(columns[name], width)) if width > 1 else None,
                     }
                     for name, label in series.items()
                 ],
