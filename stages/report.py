@@ -28,13 +28,12 @@ def main(data: DataSet) -> None:
         }
         for instance in instances.values():
             _write_about(instance)
-        origins = {model: tracker.origin() for model, tracker in trackers.items()}
         lineage = report.Lineage(
             commit=provenance.commit(),
             dirty=provenance.dirty(),
             data=normalized,
             generators=generators,
-            origins={model: origin for model, origin in origins.items() if origin},
+            origins={m: origin for m, tracker in trackers.items() if (origin := tracker.origin())},
         )
         files.write_text(data.page, report.page(data.name, data.results, folders, lineage))
         print(f"{data.name}: {data.page}")
@@ -52,7 +51,7 @@ def _write_about(instance: Instance) -> None:
         instance.data.name,
         instance.model,
         config=report.read_json(instance.folder / "config.json"),
-        scores=report.read_rows(instance.results / "scores.csv"),
+        scores=report.scores(instance.results),
         selection=chosen,
         classifier=report.read_json(instance.data.results / "classifier.json"),
     )

@@ -161,7 +161,8 @@ def _content(
         "configs": configs,
         "headline": _headline(sections),
         "sections": sections,
-        "context": _context(models.values()),
+        # For each extractor what its scores were computed from, the same for every model.
+        "context": {row["extractor"]: row for at in models.values() for row in scores(at.results)},
         "selections": selections,
         "histories": histories,
         "differing": differing,
@@ -188,21 +189,30 @@ def read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """The file's rows, one at least, with a field for each of `columns` at least."""
     with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    missing = [column for column in columns if not rows or column not in rows[0]]
+    if missing:
+        raise GanvasError(f"{path}: lacks {missing[0]}; delete it and run `dvc repro`")
+    return rows
+
+
+def scores(results: Path) -> list[dict[str, str]]:
+    """The rows of a model's scores.csv."""
+    return read_rows(results / "scores.csv", ("extractor", "reference", "weights_sha256"))
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> dict[str, list[float]]:
     """The file's columns by name, of which `columns` must be there, with one row at least."""
-    rows = read_rows(path)
-    missing = [column for column in columns if not rows or column not in rows[0]]
+    rows = read_rows(path, columns)
     try:
-        if not missing:
-            return {name: [float(row[name]) for row in rows] for name in rows[0]}
+        return {name: [float(row[name]) for row in rows] for name in rows[0]}
     except (TypeError, ValueError):
-        missing = ["a number in every field"]
-    raise GanvasError(f"{path}: lacks {missing[0]}; delete it and run `dvc repro`")
+        raise GanvasError(
+            f"{path}: lacks a number in every field; delete it and run `dvc repro`"
+        ) from None
 
 
 def _picture(path: Path) -> str:
@@ -225,18 +235,6 @@ def drawn(folder: Path) -> dict[int, Path]:
     if not found:
         raise FileNotFoundError(errno.ENOENT, "", str(folder / "iteration-*.png"))
     return dict(sorted(found.items()))
-
-
-def _context(models: Iterable[Folders]) -> dict[str, dict[str, str]]:
-    """For each extractor what its scores were computed from, the same for every model."""
-    found = {}
-    for at in models:
-        path = at.results / "scores.csv"
-        for row in read_rows(path):
-            if not row.keys() >= {"extractor", "reference", "weights_sha256"}:
-                raise GanvasError(f"{path}: not what was written; delete it and run `dvc repro`")
-            found[row["extractor"]] = row
-    return found
 
 
 def _headline(sections: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -75,9 +75,9 @@ TITLES_OF_MEASURES = {
 }
 
 
-def picture(dataset: str, what: str) -> str:
+def picture(dataset: str, what: str) -> Path:
     """Where README has its pictures: of `what` is samples, progress or MODEL-losses."""
-    return f"docs/images/{dataset}-{what}.png"
+    return Path(f"docs/images/{dataset}-{what}.png")
 
 
 def replaced(text: str, block: str, name: str) -> str:

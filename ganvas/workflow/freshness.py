@@ -40,22 +40,15 @@ def moved(
 def _differences(then: pipeline.Entry | None, now: pipeline.Declared, made: set[str]) -> list[str]:
     if then is None:
         return ["never made"]
-    deps = then.deps.keys() ^ set(now.deps)
-    deps |= {
-        path
-        for path in then.deps.keys() & set(now.deps)
-        if _differs(path, then.deps[path], now.recipe, made)
-    }
-    outs = then.outs.keys() ^ set(now.outs)
-    values = [dict(pipeline.leaves(params)) for params in (then.params, now.params)]
-    absent = object()
-    keys = [
-        key
-        for key in sorted(values[0].keys() | values[1].keys())
-        if values[0].get(key, absent) != values[1].get(key, absent)
-    ]
+    files = (then.deps.keys() ^ set(now.deps)) | (then.outs.keys() ^ set(now.outs))
+    for path in then.deps.keys() & set(now.deps):
+        if _differs(path, then.deps[path], now.recipe, made):
+            files.add(path)
+    before, after = (dict(pipeline.leaves(params)) for params in (then.params, now.params))
+    keys = before.keys() ^ after.keys()
+    keys |= {key for key in before.keys() & after.keys() if before[key] != after[key]}
     command = ["its command"] if then.cmd != now.cmd else []
-    return [*(_words(path, now.recipe) for path in sorted(deps | outs)), *keys, *command]
+    return [*(_words(path, now.recipe) for path in sorted(files)), *sorted(keys), *command]
 
 
 def _differs(path: str, md5: str, recipe: pipeline.Parts, made: set[str]) -> bool:

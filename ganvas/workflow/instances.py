@@ -4,88 +4,56 @@ Paths are relative to the repository's root, as dvc.yaml has them.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ganvas import config
-from ganvas.config import Params, Recipe
+from ganvas.config import Params
 from ganvas.workflow import modules
 
 
-@dataclass(frozen=True)
 class DataSet:
     """A data set of params.yaml."""
 
-    params: Params
-    name: str
+    def __init__(self, params: Params, name: str) -> None:
+        self.params, self.name = params, name
+        self.settings = params.datasets[name]
+        self.classifier = params.classifier_for(name)  # its settings
 
-    @property
-    def settings(self) -> config.Dataset:
-        return self.params.datasets[self.name]
-
-    @property
-    def classifier(self) -> config.Classifier:
-        """Its classifier's settings."""
-        return self.params.classifier_for(self.name)
-
-    @property
-    def raw(self) -> Path:
-        return Path("data/raw") / self.name
-
-    @property
-    def normalized(self) -> Path:
-        return Path("data/normalized") / self.name
+        self.raw = Path("data/raw", name)
+        self.normalized = Path("data/normalized", name)
+        self.classifier_weights = Path("models", name, "classifier", "classifier.safetensors")
+        self.results = Path("results", name)
+        self.report = Path("reports", name)
+        self.page = self.report / "index.html"
 
     def split(self, name: str) -> Path:
         """The file of `train`, `validation` or `test`."""
         return self.normalized / f"{name}.safetensors"
 
-    @property
-    def classifier_weights(self) -> Path:
-        return Path("models") / self.name / "classifier" / "classifier.safetensors"
-
     def reference(self, extractor: str) -> Path:
         """The features of its real images."""
-        return Path("data/reference") / self.name / f"{extractor}.safetensors"
-
-    @property
-    def results(self) -> Path:
-        return Path("results") / self.name
-
-    @property
-    def report(self) -> Path:
-        """The folder of its page."""
-        return Path("reports") / self.name
-
-    @property
-    def page(self) -> Path:
-        return self.report / "index.html"
+        return Path("data/reference", self.name, f"{extractor}.safetensors")
 
     def instances(self) -> "list[Instance]":
         """One for each model of the matrix."""
         return [Instance(self, model) for model in self.params.matrix.models]
 
 
-@dataclass(frozen=True)
 class Instance:
     """A model of params.yaml on a data set."""
 
-    data: DataSet
-    model: str
+    def __init__(self, data: DataSet, model: str) -> None:
+        self.data, self.model, self.params = data, model, data.params
+        self.name = f"{data.name}-{model}"
+        self.recipe = data.params.recipe(data.name, model)  # with the data set's own settings
 
-    @property
-    def name(self) -> str:
-        return f"{self.data.name}-{self.model}"
-
-    @property
-    def params(self) -> Params:
-        return self.data.params
-
-    @property
-    def recipe(self) -> Recipe:
-        """The model's recipe with the data set's own settings."""
-        return self.params.recipe(self.data.name, self.model)
+        self.links = modules.LINKS / data.name / model  # to its network, objective and method
+        self.folder = Path("models", data.name, model)  # what its training made
+        self.generators = self.folder / "generator"  # its checkpoints
+        self.samples = Path("samples", data.name, model)
+        self.results = Path("results", data.name, model)
+        self.report = data.report / model  # its card and charts, beside the data set's page
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -98,34 +66,6 @@ class Instance:
             **self.recipe.model_dump(exclude_none=True),
             "precision": self.params.train.precision,
         }
-
-    @property
-    def links(self) -> Path:
-        """The folder of links to its network, objective and method."""
-        return modules.LINKS / self.data.name / self.model
-
-    @property
-    def folder(self) -> Path:
-        """What its training made."""
-        return Path("models") / self.data.name / self.model
-
-    @property
-    def generators(self) -> Path:
-        """The folder of its checkpoints."""
-        return self.folder / "generator"
-
-    @property
-    def samples(self) -> Path:
-        return Path("samples") / self.data.name / self.model
-
-    @property
-    def results(self) -> Path:
-        return Path("results") / self.data.name / self.model
-
-    @property
-    def report(self) -> Path:
-        """Its card and charts, beside the data set's page."""
-        return self.data.report / self.model
 
 
 def data_set(name: str) -> DataSet:

@@ -78,7 +78,7 @@ def _of_run(run_id: str, params: Params) -> Iterable[Line]:
     if len(found) != 1:
         what = "more than one run begins so" if found else "neither a path here nor a run's id"
         raise GanvasError(f"{run_id}: {what}; `mlflow ui` shows the ids")
-    run, locked = found[0], _hashes(_locked())
+    run, locked = found[0], _hashes(_locked().values())
     yield "MLflow run", _words(run)
     for key, value in sorted(run.data.params.items()):
         yield "parameter", f"{key}: {value}"
@@ -144,26 +144,22 @@ def _differences(run: "store.Run", commit: str) -> tuple[list[str], list[str]]:
     values = YAML(typ="safe").load(provenance.at(commit, pipeline.PARAMS) or b"{}") or {}
     committed = dict(pipeline.leaves(values))
     of_commit = cache(partial(provenance.at, commit))  # each is a process of git's
-    code: set[str] = set()
-    changes: dict[str, None] = {}
-    for recorded in _stages(run).values():
-        code |= {
-            path
-            for path, md5 in recorded["deps"].items()
-            if pipeline.is_code(path)
-            and pipeline.code_hash(path, run.data.params, of_commit) != md5
-        }
-        ran_with = dict(pipeline.leaves(recorded["params"]))
-        for key, value in ran_with.items():
-            if key not in committed:
-                changes[f"+{key}={value}"] = None
-            elif committed[key] != value:
-                changes[f"{key}={value}"] = None
-        below = tuple(f"{key}." for key in recorded["params"])
-        for key in committed:
-            if key.startswith(below) and key not in ran_with:
-                changes[f"~{key}"] = None
-    return sorted(code), list(changes)
+    stages = _stages(run).values()
+    code = {
+        path
+        for recorded in stages
+        for path, md5 in recorded["deps"].items()
+        if pipeline.is_code(path) and pipeline.code_hash(path, run.data.params, of_commit) != md5
+    }
+    ran_with = {k: v for recorded in stages for k, v in pipeline.leaves(recorded["params"])}
+    below = tuple(f"{key}." for recorded in stages for key in recorded["params"])
+    changes = [f"~{key}" for key in committed if key.startswith(below) and key not in ran_with]
+    for key, value in ran_with.items():
+        if key not in committed:
+            changes.append(f"+{key}={value}")
+        elif committed[key] != value:
+            changes.append(f"{key}={value}")
+    return sorted(code), changes
 
 
 def verify(params: Params) -> bool:
@@ -171,7 +167,7 @@ def verify(params: Params) -> bool:
 
     The run of an experiment may agree with what the experiment's own commit records instead.
     """
-    locked = _hashes(_locked())
+    locked = _hashes(_locked().values())
     there = {out: provenance.dvc_hash(Path(out)) for out in locked if Path(out).exists()}
     changed = [out for out, md5 in there.items() if md5 != locked[out]]
     for out in changed:
@@ -198,7 +194,8 @@ def _of_experiment(run: "store.Run", name: str) -> list[str]:
     ]
     for commit in provenance.experiments(name):
         of_commit = partial(provenance.at, commit)
-        locked = _hashes(pipeline.locked((of_commit("dvc.lock") or b"").decode()))
+        entries = pipeline.locked((of_commit("dvc.lock") or b"").decode())
+        locked = _hashes(entries.values())
         misfits = _misfits(run, locked, {}, of_commit)
         if not misfits:
             return []
@@ -254,9 +251,9 @@ def _outs(run: "store.Run") -> dict[str, str]:
     return {out: md5 for of in _stages(run).values() for out, md5 in of["outs"].items()}
 
 
-def _hashes(entries: Mapping[str, pipeline.Entry]) -> dict[str, str]:
-    """Of every output of a dvc.lock."""
-    return {out: md5 for entry in entries.values() for out, md5 in entry.outs.items()}
+def _hashes(entries: Iterable[pipeline.Entry]) -> dict[str, str]:
+    """Of every output of stages."""
+    return {out: md5 for entry in entries for out, md5 in entry.outs.items()}
 
 
 def rebuild(params: Params) -> bool:
@@ -270,12 +267,9 @@ def rebuild(params: Params) -> bool:
 
 
 def _rebuild(instance: Instance, entries: Mapping[str, pipeline.Entry]) -> bool:
-    of_model = [
-        entry
-        for stage in mirror.OF_A_MODEL
-        if (entry := entries.get(pipeline.named(stage, instance)))
-    ]
-    outs = {out: md5 for entry in of_model for out, md5 in entry.outs.items()}
+    names = [pipeline.named(stage, instance) for stage in mirror.OF_A_MODEL]
+    of_model = [entries[name] for name in names if name in entries]
+    outs = _hashes(of_model)
     md5 = outs.get(instance.generators.as_posix())
     if md5 is None:
         print(f"{instance.name}: not in dvc.lock; `dvc repro` makes it")

@@ -54,7 +54,16 @@ def direct(file: str, read: Read = on_disk) -> set[str]:
 
     A package whose __init__.py is no more than a docstring is none of them.
     """
-    return set(_imports(read(file) or b"", read))
+    found: set[str] = set()
+    for name in _names(read(file) or b""):
+        parents = name.split(".")
+        for length in range(1, len(parents) + 1):
+            path = "/".join(parents[:length])
+            for candidate in (f"{path}.py", f"{path}/__init__.py"):
+                content = read(candidate)
+                if content is not None and not _only_words(content):
+                    found.add(candidate)
+    return found
 
 
 def closure(file: str, read: Read = on_disk) -> set[str]:
@@ -103,19 +112,6 @@ def _names(source: bytes) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return frozenset(name for name in found if name.split(".")[0] == PACKAGE)
-
-
-def _imports(source: bytes, read: Read) -> set[str]:
-    found: set[str] = set()
-    for name in _names(source):
-        parents = name.split(".")
-        for length in range(1, len(parents) + 1):
-            path = "/".join(parents[:length])
-            for candidate in (f"{path}.py", f"{path}/__init__.py"):
-                content = read(candidate)
-                if content is not None and not _only_words(content):
-                    found.add(candidate)
-    return found
 
 
 @cache

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,10 +38,10 @@ class Entry(NamedTuple):
     @property
     def key(self) -> str:
         """Hash of all but the outputs' bytes: DVC's own, under which its run cache files them."""
-        parts: dict[str, Any] = {"cmd": self.cmd, "deps": _lock_items(self.deps)}
+        deps = [{"path": p, "hash": "md5", "md5": md5} for p, md5 in sorted(self.deps.items())]
+        parts: dict[str, Any] = {"cmd": self.cmd, "deps": deps, "outs": sorted(self.outs)}
         if self.params:
             parts["params"] = {PARAMS: self.params}
-        parts["outs"] = sorted(self.outs)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -56,7 +56,7 @@ class Declared(NamedTuple):
     recipe: Parts
 
 
-def named(stage: str, of: Of = None) -> str:
+def named(stage: str, of: Of) -> str:
     """As DVC names a stage of a data set, or of a model on it."""
     return f"{stage}@{of.name}" if of else stage
 
@@ -82,7 +82,7 @@ def locked(text: str | None = None) -> dict[str, Entry]:
     }
 
 
-def declared(stage: str, of: Of = None, values: Any = None) -> Declared:
+def declared(stage: str, of: Of, values: Any = None) -> Declared:
     """One instance of a stage of dvc.yaml, with the values of params.yaml, read if not given."""
     values, items = values or _params(), _dvc_yaml()[stage]
     data = of.data if isinstance(of, Instance) else of
@@ -92,6 +92,9 @@ def declared(stage: str, of: Of = None, values: Any = None) -> Declared:
         name = data.name if data else ""
         return text.replace("${item.dataset}", name).replace("${item.model}", model)
 
+    def at(key: str) -> Any:
+        return reduce(lambda section, part: section.get(part, {}), key.split("."), values)
+
     def paths(kinds: Iterable[str]) -> list[str]:
         found = [item for kind in kinds for item in items.get(kind, ())]
         return sorted(filled(item if isinstance(item, str) else next(iter(item))) for item in found)
@@ -100,7 +103,7 @@ def declared(stage: str, of: Of = None, values: Any = None) -> Declared:
         named(stage, of),
         filled(items["cmd"]),
         paths(["deps"]),
-        {key: _at(values, key) for key in sorted(map(filled, items.get("params", ())))},
+        {key: at(key) for key in sorted(map(filled, items.get("params", ())))},
         paths(["outs", "metrics", "plots"]),
         of.recipe.model_dump() if isinstance(of, Instance) else {},
     )
@@ -171,12 +174,11 @@ def maker(path: str, entries: Mapping[str, Entry]) -> tuple[Entry, list[str]] | 
 
     A path may lie in an output, or hold outputs, if all are of one stage.
     """
-    around = [
-        (entry, out) for entry in entries.values() for out in entry.outs if overlap(path, out)
-    ]
-    if len({entry.stage for entry, _ in around}) != 1:
-        return None
-    return around[0][0], [out for _, out in around]
+    around = []
+    for entry in entries.values():
+        if outs := [out for out in entry.outs if overlap(path, out)]:
+            around.append((entry, outs))
+    return around[0] if len(around) == 1 else None
 
 
 def overlap(path: str, other: str) -> bool:
@@ -202,21 +204,9 @@ def _hashed(stage: str, of: Of) -> dict[str, str]:
 
 
 @cache
-def _dvc_yaml() -> dict[str, Any]:
-    stages: dict[str, Any] = YAML(typ="safe").load(Path("dvc.yaml"))["stages"]
-    return stages
+def _dvc_yaml() -> Any:
+    return YAML(typ="safe").load(Path("dvc.yaml"))["stages"]
 
 
-def _params() -> dict[str, Any]:
-    values: dict[str, Any] = YAML(typ="safe").load(Path(PARAMS))
-    return values
-
-
-def _at(values: Any, key: str) -> Any:
-    for part in key.split("."):
-        values = values.get(part, {})
-    return values
-
-
-def _lock_items(hashes: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"path": path, "hash": "md5", "md5": hashes[path]} for path in sorted(hashes)]
+def _params() -> Any:
+    return YAML(typ="safe").load(Path(PARAMS))

@@ -3,9 +3,12 @@
 import hashlib
 import json
 import platform
+import re
 import subprocess
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from ganvas.config import Params
 from ganvas.errors import GanvasError
 from ganvas.reporting import report, showcase
 from ganvas.tracking import runs
-from ganvas.workflow import freshness, mirror, paths, pipeline, provenance
+from ganvas.workflow import freshness, mirror, modules, paths, pipeline, provenance
 from ganvas.workflow.instances import DataSet, Instance, matrix
 
 READMES = {"README.md": "en", "README.vi.md": "vi"}
@@ -143,7 +146,7 @@ def _training(
 
 def _seeds(
     entries: Entries,
-    experiments: Iterable[tuple[str, Entries]],
+    experiments: Iterable[tuple[modules.Read, Entries]],
     instance: Instance,
     known: Mapping[str, Any],
     commit: str,
@@ -154,27 +157,27 @@ def _seeds(
     of dvc.lock still has its published FID to the last digit: then no code, parameter, data or
     classifier that changed has changed what comes out.
     """
-    here = _fid(None, entries, instance)
-    unmoved = known and here and known["fid"].get(here[0]) == here[1]
+    here = _fid(modules.on_disk, entries, instance)
+    unmoved = known and here and here.items() <= known["fid"].items()
     fids = dict(known["fid"]) if unmoved else {}
     same = _all_but_the_seed(entries, instance)
-    for of_commit, others in [*experiments, (None, entries)]:
+    for read, others in experiments:
         if _all_but_the_seed(others, instance) == same:
-            score = _fid(of_commit, others, instance)
-            if score:
-                fids[score[0]] = score[1]
+            fids |= _fid(read, others, instance)
+    fids |= here
     since = known["commit"] if unmoved else commit
     return {"commit": since, "fid": dict(sorted(fids.items(), key=lambda item: int(item[0])))}
 
 
-def _experiments() -> Iterable[tuple[str, Entries]]:
-    """Commit and dvc.lock of what `dvc exp run` made, the oldest first."""
+def _experiments() -> Iterable[tuple[modules.Read, Entries]]:
+    """What reads a file of it, and dvc.lock, of each `dvc exp run`, the oldest first."""
     found = provenance.git(
         "for-each-ref", "--sort=committerdate", "--format=%(objectname)", "refs/exps"
     )
     for commit in (found or "").split():
-        if lock := provenance.at(commit, "dvc.lock"):
-            yield commit, pipeline.locked(lock.decode())
+        read = partial(provenance.at, commit)
+        if lock := read("dvc.lock"):
+            yield read, pipeline.locked(lock.decode())
 
 
 def _all_but_the_seed(entries: Entries, instance: Instance) -> str:
@@ -195,51 +198,35 @@ def _all_but_the_seed(entries: Entries, instance: Instance) -> str:
     return hashlib.md5(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _fid(commit: str | None, entries: Entries, instance: Instance) -> tuple[str, float] | None:
-    """(seed, FID) of a dvc.lock and of results/ beside it; None where they are not of one seed."""
+def _fid(read: modules.Read, entries: Entries, instance: Instance) -> dict[str, float]:
+    """FID by seed of a dvc.lock and of results/ beside it; none where they are not of one seed."""
     of_model = [entries[pipeline.named(stage, instance)] for stage in mirror.OF_A_MODEL]
-    path = (instance.results / "metrics.json").as_posix()
-    content = provenance.at(commit, path) if commit else Path(path).read_bytes()
-    evaluated = of_model[-1]
-    seeds = {entry.params["seed"] for entry in of_model}
-    if (
-        content is None
-        or hashlib.md5(content).hexdigest() != evaluated.outs[path]
-        or len(seeds) > 1
-    ):
-        return None
-    extractor = evaluated.params[f"datasets.{instance.data.name}.extractors"][0]
-    return str(seeds.pop()), json.loads(content)[extractor]["fid"]
+    path, last = (instance.results / "metrics.json").as_posix(), of_model[-1]
+    content, seeds = read(path), {entry.params["seed"] for entry in of_model}
+    if content is None or hashlib.md5(content).hexdigest() != last.outs[path] or len(seeds) > 1:
+        return {}
+    extractor = last.params[f"datasets.{instance.data.name}.extractors"][0]
+    return {str(seeds.pop()): json.loads(content)[extractor]["fid"]}
 
 
 def _write_pictures(data: DataSet) -> None:
-    instances = data.instances()
-    images = {
-        instance.model: np.load(instance.samples / "images.npy", mmap_mode="r")
-        for instance in instances
-    }
-    drawn = {instance.model: instance.folder / "progress" for instance in instances}
-    sheets = {"samples": showcase.samples(images), "progress": showcase.progress(drawn)}
-    for what, sheet in sheets.items():
-        pictures.save_png(Path(showcase.picture(data.name, what)), sheet)
-    for instance in instances:
-        losses = (instance.report / "losses.png").read_bytes()
-        target = Path(showcase.picture(data.name, f"{instance.model}-losses"))
-        files.write_bytes(target, losses)
+    images, drawn = {}, {}
+    for instance in data.instances():
+        images[instance.model] = np.load(instance.samples / "images.npy", mmap_mode="r")
+        drawn[instance.model] = instance.folder / "progress"
+        losses = showcase.picture(data.name, f"{instance.model}-losses")
+        files.write_bytes(losses, (instance.report / "losses.png").read_bytes())
+    pictures.save_png(showcase.picture(data.name, "samples"), showcase.samples(images))
+    pictures.save_png(showcase.picture(data.name, "progress"), showcase.progress(drawn))
 
 
 def _processor() -> str:
     """The processor's name, as its maker wrote it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:  # not Linux
+    with suppress(OSError):  # not Linux
+        about = Path("/proc/cpuinfo").read_text()
+        if found := re.search(r"^model name\s*: (.+)", about, re.MULTILINE):
+            return found[1].strip()
+    with suppress(OSError, subprocess.CalledProcessError):  # no Mac
         command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        try:
-            return subprocess.run(
-                command, capture_output=True, text=True, check=True
-            ).stdout.strip()
-        except (OSError, subprocess.CalledProcessError):
-            pass
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return platform.processor() or platform.machine()
