@@ -48,16 +48,11 @@ def _help(command: Callable[..., bool | None]) -> str:
     return "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
 
 
-for _command, _examples in (
-    (draw.draw, draw.EXAMPLES),
-    (score.score, score.EXAMPLES),
-    (lineage.lineage, lineage.EXAMPLES),
-    (summary.summary, summary.EXAMPLES),
-    (freshness.freshness, freshness.EXAMPLES),
-    (publish.publish, publish.EXAMPLES),
-):
+# The function of a command has the name of its module.
+for _module in (draw, score, lineage, summary, freshness, publish):
+    _command = getattr(_module, _module.__name__.rpartition(".")[2])
     # \b: the lines of the examples stay as they are.
-    _epilog = f"\b\nExamples:\n{_examples}"
+    _epilog = f"\b\nExamples:\n{_module.EXAMPLES}"
     app.command(help=_help(_command), epilog=_epilog)(_ending_well(_command))
 
 

@@ -22,10 +22,6 @@ def publish(
     from ganvas import config
     from ganvas.workflow import paths, publication
 
-    params = config.load()
-    if tables:
-        publication.write_tables(params)
-    else:
-        publication.write(params)
+    publication.write(config.load(), tables_only=tables)
     also = "" if tables else f", {paths.PUBLISHED}, docs/images"
     print(f"written: {', '.join(publication.READMES)}{also}")

@@ -245,11 +245,8 @@ def _headline(sections: list[dict[str, Any]]) -> dict[str, Any] | None:
             if row["key"] == "fid" and all(cell["value"] is not None for cell in cells.values()):
                 ranked = sorted(cells, key=lambda model: cells[model]["value"])
                 scores = [(model, cells[model]["text"]) for model in ranked]
-                return {
-                    "extractor": section["name"],
-                    "scores": scores,
-                    "floor": row["floor"]["text"],
-                }
+                floor = row["floor"]["text"]
+                return {"extractor": section["name"], "scores": scores, "floor": floor}
     return None
 
 
@@ -308,10 +305,9 @@ def _loss_charts(histories: dict[str, dict[str, Any]]) -> dict[str, Any]:
     charts = {}
     for kind, series in kinds.items():
         having = {m: h for m, h in histories.items() if series.keys() <= h["columns"].keys()}
-        top = 1.0
-        if kind != "probability":
-            curves = [having[model]["columns"][name] for model in having for name in series]
-            top = max((v for curve in curves for v in curve if math.isfinite(v)), default=1.0)
+        curves = [history["columns"][name] for history in having.values() for name in series]
+        losses = [value for curve in curves for value in curve if math.isfinite(value)]
+        top = 1.0 if kind == "probability" else max(losses, default=1.0)
         for model, history in having.items():
             columns, width = history["columns"], history["window"]
             charts[f"{kind}-{model}"] = {

@@ -13,9 +13,10 @@ from ganvas.workflow import modules
 
 
 class DataSet:
-    """A data set of params.yaml."""
+    """A data set of params.yaml. Raises `GanvasError` on a name that is not there."""
 
     def __init__(self, params: Params, name: str) -> None:
+        params.check_names(name)
         self.params, self.name = params, name
         self.settings = params.datasets[name]
         self.classifier = params.classifier_for(name)  # its settings
@@ -41,9 +42,10 @@ class DataSet:
 
 
 class Instance:
-    """A model of params.yaml on a data set."""
+    """A model of params.yaml on a data set. Raises `GanvasError` on a name that is not there."""
 
     def __init__(self, data: DataSet, model: str) -> None:
+        data.params.check_names(data.name, model)
         self.data, self.model, self.params = data, model, data.params
         self.name = f"{data.name}-{model}"
         self.recipe = data.params.recipe(data.name, model)  # with the data set's own settings
@@ -69,17 +71,11 @@ class Instance:
 
 
 def data_set(name: str) -> DataSet:
-    """Raises `GanvasError` on a name that params.yaml does not have."""
-    params = config.load()
-    params.check_names(name)
-    return DataSet(params, name)
+    return DataSet(config.load(), name)
 
 
 def instance(dataset: str, model: str) -> Instance:
-    """Raises `GanvasError` on a name that params.yaml does not have."""
-    params = config.load()
-    params.check_names(dataset, model)
-    return Instance(DataSet(params, dataset), model)
+    return Instance(data_set(dataset), model)
 
 
 def matrix(params: Params) -> Iterator[Instance]:

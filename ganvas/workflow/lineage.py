@@ -54,20 +54,16 @@ def _of_path(what: str, params: Params) -> Iterable[Line]:
         for run in made:
             yield "MLflow run", _words(run)
         if later := [run for run in runs if _replaced(made[0], run)]:
-            yield (
-                "restored",
-                f"or kept by DVC: run {later[0].info.run_id} is later, with other bytes",
-            )
+            later_id = later[0].info.run_id
+            yield "restored", f"or kept by DVC: run {later_id} is later, with other bytes"
     elif using := [run for run in runs if _uses(run, entry)]:
         for run in using:
             yield "used by", _words(run)
     elif of_generator := [run for run in runs if _trained(run, entry, entries)]:
+        since = f"{entry.stage} has run again since, and the run shows that result"
         for run in of_generator:
             yield "MLflow run", _words(run)
-            yield (
-                "restored",
-                f"by DVC: {entry.stage} has run again since, and the run shows that result",
-            )
+            yield "restored", f"by DVC: {since}"
     else:
         yield "MLflow run", "none in the store; `ganvas lineage --rebuild` writes it"
 

@@ -27,24 +27,20 @@ READMES = {"README.md": "en", "README.vi.md": "vi"}
 Entries = Mapping[str, pipeline.Entry]
 
 
-def write(params: Params) -> None:
+def write(params: Params, *, tables_only: bool = False) -> None:
     """Write docs/results.json, docs/images/ and both READMEs.
 
-    Raises `GanvasError`, and writes nothing, where the results are not all of one clean commit.
+    The READMEs' tables alone need nothing but what git holds. Raises `GanvasError`, and writes
+    nothing, where the results are not all of one clean commit.
     """
-    entries = pipeline.locked()
-    _refuse_what_is_not_of_one_commit(entries, params)
-    facts = _facts(entries, params)
+    facts = freshness.published() if tables_only else _facts(_of_one_commit(params), params)
     texts = pages(params, facts)
-    for name in params.matrix.datasets:
-        _write_pictures(DataSet(params, name))
-    files.write_json(paths.PUBLISHED, facts)
-    _write(texts)
-
-
-def write_tables(params: Params) -> None:
-    """Write the READMEs' tables alone: needs nothing but what git holds."""
-    _write(pages(params, freshness.published()))
+    if not tables_only:
+        for name in params.matrix.datasets:
+            _write_pictures(DataSet(params, name))
+        files.write_json(paths.PUBLISHED, facts)
+    for name, text in texts.items():
+        files.write_text(Path(name), text)
 
 
 def pages(params: Params, facts: Mapping[str, Any]) -> dict[str, str]:
@@ -67,12 +63,9 @@ def pages(params: Params, facts: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _write(texts: Mapping[str, str]) -> None:
-    for name, text in texts.items():
-        files.write_text(Path(name), text)
-
-
-def _refuse_what_is_not_of_one_commit(entries: Entries, params: Params) -> None:
+def _of_one_commit(params: Params) -> Entries:
+    """What dvc.lock records, or `GanvasError` where that is not all of one clean commit."""
+    entries = pipeline.locked()
     if not entries:
         raise GanvasError("publish: there is no dvc.lock; `dvc repro` makes it and the results")
     if provenance.commit() is None:
@@ -93,6 +86,7 @@ def _refuse_what_is_not_of_one_commit(entries: Entries, params: Params) -> None:
             f"publish: not on disk as dvc.lock records: {', '.join(other)}; "
             "`dvc pull` or `dvc repro` brings it"
         )
+    return entries
 
 
 def _facts(entries: Entries, params: Params) -> dict[str, Any]:
