@@ -18,7 +18,6 @@ def draw(
         typer.Argument(
             metavar="WHAT",
             help="A model's folder, a checkpoint's file, or models:/NAME@ALIAS of MLflow.",
-            show_default=False,
         ),
     ],
     out: Annotated[
@@ -27,7 +26,6 @@ def draw(
             metavar="PATH",
             help="A grid as .png, an animation as .gif, uint8 (N, H, W) as .npy; without an ending "
             "a folder of PNGs.",
-            show_default=False,
         ),
     ],
     count: Annotated[int, typer.Option(metavar="N", min=1, max=MOST, help="Images.")] = 64,

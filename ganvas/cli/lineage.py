@@ -15,7 +15,6 @@ def lineage(
         typer.Argument(
             metavar="WHAT",
             help="A file, a folder, or the beginning of a run's id.",
-            show_default=False,
         ),
     ] = None,
     verify: Annotated[

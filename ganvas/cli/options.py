@@ -21,10 +21,8 @@ def _names(incomplete: str) -> list[str]:
 Dataset = Annotated[
     str,
     typer.Option(
-        "--dataset",
         metavar="NAME",
         help="A data set of params.yaml.",
         autocompletion=_names,
-        show_default=False,
     ),
 ]

@@ -169,10 +169,8 @@ def _time(seconds: float | None) -> str:
 
 def samples(images: Mapping[str, np.ndarray]) -> Image.Image:
     """The first samples uint8 (N, H, W) of each model, side by side."""
-    count = COLUMNS * ROWS
-    return _sheet(
-        [[(m, pictures.grid(found[:count], COLUMNS, scale=2)) for m, found in images.items()]]
-    )
+    first = {model: found[: COLUMNS * ROWS] for model, found in images.items()}
+    return _sheet([[(m, pictures.grid(shown, COLUMNS, scale=2)) for m, shown in first.items()]])
 
 
 def progress(models: Mapping[str, Path]) -> Image.Image:

@@ -88,8 +88,7 @@ def link(folder: Path, recipe: Mapping[str, Any]) -> None:
     """Make `folder` hold, for each part of the recipe, links to its modules."""
     for kind in parts.FOLDERS:
         for file in of_part(recipe, kind):
-            path = folder / kind / linked(file)
-            files.link(path, Path(file))
+            files.link(folder / kind / linked(file), Path(file))
 
 
 def linked(file: str) -> str:
