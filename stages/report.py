@@ -51,7 +51,7 @@ def _write_about(instance: Instance) -> None:
         instance.data.name,
         instance.model,
         config=report.read_json(instance.folder / "config.json"),
-        scores=report.scores(instance.results),
+        scores=report.read_scores(instance.results),
         selection=chosen,
         classifier=report.read_json(instance.data.results / "classifier.json"),
     )

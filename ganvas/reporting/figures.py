@@ -8,7 +8,7 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ganvas.reporting.report import running_mean, window
+from ganvas.reporting.report import running_mean, smoothing_window
 
 GENERATOR, DISCRIMINATOR, REAL = "#1f6fb4", "#d1662d", "#8a8f98"
 STYLE = {
@@ -34,12 +34,12 @@ def losses(
     per_epoch = steps[-1] / history["epoch"][-1]
 
     def draw(axes: Axes) -> None:
-        smoothed = window(len(steps))
+        window = smoothing_window(len(steps))
         for name, colour in (("generator", GENERATOR), ("discriminator", DISCRIMINATOR)):
             values = history[f"{name}_loss"]
-            if smoothed > 1:
+            if window > 1:
                 axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
-            axes.plot(steps, running_mean(values, smoothed), color=colour, label=f"{name} loss")
+            axes.plot(steps, running_mean(values, window), color=colour, label=f"{name} loss")
         for key, words, line in (
             ("lowest_generator_loss_epoch", "checkpoint of the lowest\ngenerator loss", ":"),
             ("best_epoch", "checkpoint of the best\nFID", "--"),

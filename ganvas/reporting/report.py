@@ -86,7 +86,7 @@ def page(dataset: str, results: Path, models: Mapping[str, Folders], lineage: Li
         ) from None
 
 
-def window(points: int) -> int:
+def smoothing_window(points: int) -> int:
     """Over how many points of a curve its running mean goes: odd, 1 for a short curve."""
     return 2 * round(points * SMOOTHING / 2) + 1 if points >= SMOOTHED_ROWS else 1
 
@@ -162,7 +162,9 @@ def _content(
         "headline": _headline(sections),
         "sections": sections,
         # For each extractor what its scores were computed from, the same for every model.
-        "context": {row["extractor"]: row for at in models.values() for row in scores(at.results)},
+        "context": {
+            row["extractor"]: row for at in models.values() for row in read_scores(at.results)
+        },
         "selections": selections,
         "histories": histories,
         "differing": differing,
@@ -199,7 +201,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     return rows
 
 
-def scores(results: Path) -> list[dict[str, str]]:
+def read_scores(results: Path) -> list[dict[str, str]]:
     """The rows of a model's scores.csv."""
     return read_rows(results / "scores.csv", ("extractor", "reference", "weights_sha256"))
 
@@ -292,7 +294,8 @@ def _history(path: Path) -> dict[str, Any]:
             parts = [values[start : start + group] for start in range(0, rows, group)]
             whole = name in ("iteration", "epoch")
             columns[name] = [part[-1] if whole else float(np.mean(part)) for part in parts]
-    return {"columns": columns, "averaged": averaged, "window": window(len(columns["iteration"]))}
+    window = smoothing_window(len(columns["iteration"]))
+    return {"columns": columns, "averaged": averaged, "window": window}
 
 
 def _loss_charts(histories: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -309,7 +312,7 @@ def _loss_charts(histories: dict[str, dict[str, Any]]) -> dict[str, Any]:
         losses = [value for curve in curves for value in curve if math.isfinite(value)]
         top = 1.0 if kind == "probability" else max(losses, default=1.0)
         for model, history in having.items():
-            columns, width = history["columns"], history["window"]
+            columns, window = history["columns"], history["window"]
             charts[f"{kind}-{model}"] = {
                 "kind": "line",
                 "label": f"{model}, {kind}: {', '.join(series.values())} by iteration",
@@ -322,7 +325,9 @@ def _loss_charts(histories: dict[str, dict[str, Any]]) -> dict[str, Any]:
                     {
                         "name": label,
                         "values": _short(columns[name]),
-                        "smooth": _short(running_mean(columns[name], width)) if width > 1 else None,
+                        "smooth": _short(running_mean(columns[name], window))
+                        if window > 1
+                        else None,
                     }
                     for name, label in series.items()
                 ],
