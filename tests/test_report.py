@@ -199,6 +199,13 @@ def test_every_measure_of_the_pipeline_is_explained() -> None:
     assert {name.removesuffix("_std") for name in names} <= scoreboard.MEASURES.keys()
 
 
+def test_every_measure_on_the_page_says_what_it_means(tmp_path: Path) -> None:
+    build(tmp_path, optional=True)
+    said = re.findall(r'data-measure="(\w+)".*?class="meaning">(.*?)</', page(tmp_path), re.DOTALL)
+    assert {measure for measure, _ in said} == scoreboard.MEASURES.keys()
+    assert all(len(meaning) > 40 for _, meaning in said)
+
+
 def test_what_is_optional_appears_only_where_it_is_made(tmp_path: Path) -> None:
     build(tmp_path / "without")
     build(tmp_path / "with", optional=True)

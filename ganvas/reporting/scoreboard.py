@@ -1,4 +1,4 @@
-"""How scores are shown: each measure's name and meaning, the tables of scores, their numbers."""
+"""How scores are shown: each measure's name, the tables of scores, their numbers."""
 
 import math
 from typing import Any, NamedTuple, TypeGuard
@@ -9,7 +9,6 @@ class Measure(NamedTuple):
 
     title: str
     better: str
-    meaning: str
     kind: str = "number"
 
     @property
@@ -19,73 +18,17 @@ class Measure(NamedTuple):
 
 
 MEASURES = {
-    "fid": Measure(
-        "Fréchet distance (FID)",
-        "lower",
-        "How far generated and real test images lie apart in feature space, each set seen as one "
-        "Gaussian. It grows with poor images and with missing variety; 0 is a perfect match.",
-    ),
-    "fid_infinity": Measure(
-        "FID of unlimited images",
-        "lower",
-        "The same distance as it would be with infinitely many generated images: free of the part "
-        "that their limited number adds. May fall slightly below 0.",
-    ),
-    "kid": Measure(
-        "Kernel distance (KID)",
-        "lower",
-        "Squared distance of the two sets of features under a polynomial kernel. Fair to small "
-        "sets; slightly negative at times when both are alike.",
-    ),
-    "inception_score": Measure(
-        "Inception Score",
-        "higher",
-        "Is each image recognisable, and are all together diverse? From 1 to the number of "
-        "classes. Compares with no real image.",
-    ),
-    "precision": Measure(
-        "Precision",
-        "higher",
-        "Share of generated images that lie among the real ones: are they realistic?",
-        "share",
-    ),
-    "recall": Measure(
-        "Recall",
-        "higher",
-        "Share of real images that lie among the generated ones: is the variety there?",
-        "share",
-    ),
-    "density": Measure(
-        "Density",
-        "higher",
-        "Realism, less swayed by outliers than precision: how many real neighbourhoods hold a "
-        "generated image. About 1 for real images, and may exceed it.",
-    ),
-    "coverage": Measure(
-        "Coverage",
-        "higher",
-        "Variety, less swayed by outliers than recall: share of real images with a generated image "
-        "in their neighbourhood.",
-        "share",
-    ),
-    "modes_covered": Measure(
-        "Classes made",
-        "higher",
-        "Classes that the classifier saw at least once among the generated images.",
-        "count",
-    ),
-    "modes_kl": Measure(
-        "Class imbalance",
-        "lower",
-        "How far the shares of the classes differ from the real ones (KL divergence in nats); 0 "
-        "when they are equal.",
-    ),
-    "memorisation": Measure(
-        "Memorisation",
-        "zero",
-        "How much closer to the training images generated images lie than unseen real ones do: 0 "
-        "equally far, 1 copies. Negative is further away, as poor images are.",
-    ),
+    "fid": Measure("Fréchet distance (FID)", "lower"),
+    "fid_infinity": Measure("FID of unlimited images", "lower"),
+    "kid": Measure("Kernel distance (KID)", "lower"),
+    "inception_score": Measure("Inception Score", "higher"),
+    "precision": Measure("Precision", "higher", "share"),
+    "recall": Measure("Recall", "higher", "share"),
+    "density": Measure("Density", "higher"),
+    "coverage": Measure("Coverage", "higher", "share"),
+    "modes_covered": Measure("Classes made", "higher", "count"),
+    "modes_kl": Measure("Class imbalance", "lower"),
+    "memorisation": Measure("Memorisation", "zero"),
 }
 DIRECTIONS = {"lower": "lower is better", "higher": "higher is better", "zero": "0 is best", "": ""}
 # Of a training's config.json what is said elsewhere than among its parameters.
@@ -100,7 +43,7 @@ EXTRACTORS = {
 
 def measure(key: str) -> Measure:
     """How the score of that name is shown; plainly where it is none of `MEASURES`."""
-    return MEASURES.get(key, Measure(key, "", ""))
+    return MEASURES.get(key, Measure(key, ""))
 
 
 def tables(floor: dict[str, Any], metrics: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
