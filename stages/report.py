@@ -35,7 +35,9 @@ def main(data: DataSet) -> None:
             generators=generators,
             origins={m: origin for m, tracker in trackers.items() if (origin := tracker.origin())},
         )
-        files.write_text(data.page, report.page(data.name, data.results, folders, lineage))
+        seed_deviation = data.settings.seed_deviation
+        page = report.page(data.name, data.results, folders, lineage, seed_deviation)
+        files.write_text(data.page, page)
         print(f"{data.name}: {data.page}")
         for model, tracker in trackers.items():
             mirror.report(tracker, instances[model])

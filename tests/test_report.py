@@ -136,12 +136,17 @@ def picture(random: np.random.Generator, path: Path, width: int, height: int = 0
     Image.fromarray(pixels.repeat(2, axis=0).repeat(2, axis=1)).save(path)
 
 
-def page(root: Path, lineage: report.Lineage | None = None, dataset: str = "digits") -> str:
+def page(
+    root: Path,
+    lineage: report.Lineage | None = None,
+    dataset: str = "digits",
+    seed_deviation: float = 0.0,
+) -> str:
     models = {
         path.name: folders(root, path.name) for path in sorted((root / "models/digits").iterdir())
     }
     lineage = lineage or report.Lineage("c" * 40, False, "d" * 32 + ".dir", HASHES)
-    return report.page(dataset, root / "results/digits", models, lineage)
+    return report.page(dataset, root / "results/digits", models, lineage, seed_deviation)
 
 
 # What the page says
@@ -170,6 +175,13 @@ def test_the_page_opens_with_the_nearest_to_the_real_images(tmp_path: Path, bett
     other = {"gan": "dcgan", "dcgan": "gan"}[better]
     said = f"{better} comes nearest to the real images with 20.00; {other} scores 30.00."
     assert said in text
+    assert 'class="best">20.00' in text
+    text = " ".join(page(tmp_path, seed_deviation=0.2).split())
+    assert said not in text and 'class="best">20.00' not in text
+    assert (
+        f"{better} scores 20.00, {other} scores 30.00: between {better} and {other} seeds make "
+        "more of a difference than that, so none of them is ahead."
+    ) in text
 
 
 def test_each_table_says_what_its_scores_were_computed_from(tmp_path: Path) -> None:

@@ -37,6 +37,25 @@ def test_the_best_is_marked_where_there_is_one(
     assert best(rows({}, a={measure: a}, b={measure: b})[measure]) == expected
 
 
+@pytest.mark.parametrize(
+    ("deviation", "expected"),
+    # Two standard deviations of a difference of 10 and 13 are 0.1 x 2 x 16.4.
+    [(0.0, ["a"]), (0.09, ["a"]), (0.092, ["a", "b"]), (0.4, ["a", "b", "c"])],
+)
+def test_what_seeds_might_turn_is_alike(deviation: float, expected: list[str]) -> None:
+    fids = {"b": 13.0, "a": 10.0, "c": 30.0}
+    assert sorted(scoreboard.alike(fids, deviation)) == expected
+
+
+def test_no_best_fid_is_marked_where_seeds_might_turn_it() -> None:
+    scores = {model: {"fid": fid, "kid": fid} for model, fid in (("a", 10.0), ("b", 13.0))}
+    models = {model: {"classifier": values} for model, values in scores.items()}
+    for deviation, expected in ((0.09, ["a"]), (0.1, [])):
+        (section,) = scoreboard.tables({}, models, deviation)
+        fid, kid = section["rows"]
+        assert (best(fid), best(kid)) == (expected, ["a"])
+
+
 def test_a_deviation_stands_in_its_measures_row_with_as_many_decimals() -> None:
     table = rows({"fid": 2.5, "fid_std": 0.25}, a={"fid": 531.389, "fid_std": 4.321})
     assert list(table) == ["fid"]

@@ -18,6 +18,7 @@ def summary(dataset: Dataset) -> None:
     import json
 
     from ganvas.errors import GanvasError
+    from ganvas.reporting import scoreboard
     from ganvas.workflow import instances
 
     data = instances.data_set(dataset)
@@ -36,6 +37,10 @@ def summary(dataset: Dataset) -> None:
     print("".join([f"{'':<14}", *(f"{heading:>17}" for heading in heads)]))
     for name, scores in rows.items():
         print("".join([f"{name:<14}", *(f"{scores[m]:>17.2f}" for m in SHOWN if m in scores)]))
+    fids = {name: rows[name]["fid"] for name in files if name != "real images"}
+    alike = scoreboard.alike(fids, data.settings.seed_deviation)
+    if len(alike) > 1:
+        print(f"\n{' and '.join(alike)}: seeds make more of a difference in FID, none is ahead.")
     print(f"\nThe report:  {data.page}")
     print("Every run:   make ui, then http://127.0.0.1:5000")
     print("Next:        edit params.yaml, then `make repro` for MNIST and Fashion-MNIST too\n")

@@ -57,11 +57,18 @@ class Lineage(NamedTuple):
     origins: Mapping[str, Origin] = {}  # where the store knows them
 
 
-def page(dataset: str, results: Path, models: Mapping[str, Folders], lineage: Lineage) -> str:
+def page(
+    dataset: str,
+    results: Path,
+    models: Mapping[str, Folders],
+    lineage: Lineage,
+    seed_deviation: float = 0.0,
+) -> str:
     """The HTML of the report on `dataset`.
 
     `results` holds floor.json and classifier.json; `models` says for each model, in the order of
-    the columns, where its files are. Raises `GanvasError` when a file is missing or broken.
+    the columns, where its files are; `seed_deviation` is scoreboard.alike's. Raises `GanvasError`
+    when a file is missing or broken.
     """
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -75,7 +82,8 @@ def page(dataset: str, results: Path, models: Mapping[str, Folders], lineage: Li
     }
     try:
         template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-        return template.render(_content(dataset, results, models, lineage))
+        content = _content(dataset, results, models, lineage, seed_deviation)
+        return template.render(content)
     except FileNotFoundError as error:
         path = error.filename
         raise GanvasError(f"{path}: missing; make it with `dvc repro report@{dataset}`") from None
@@ -139,7 +147,11 @@ def _caption(iteration: int, shown: int | None) -> str:
 
 
 def _content(
-    dataset: str, results: Path, models: Mapping[str, Folders], lineage: Lineage
+    dataset: str,
+    results: Path,
+    models: Mapping[str, Folders],
+    lineage: Lineage,
+    seed_deviation: float,
 ) -> dict[str, Any]:
     """What the template shows."""
     floor, classifier = read_json(results / "floor.json"), read_json(results / "classifier.json")
@@ -148,7 +160,7 @@ def _content(
     selections = {model: _selection(at.results) for model, at in models.items()}
     histories = {model: _history(at.model / "history.csv") for model, at in models.items()}
     differing, agreeing = _parameters(configs)
-    sections = scoreboard.tables(floor, metrics)
+    sections = scoreboard.tables(floor, metrics, seed_deviation)
     progress = {model: drawn(at.model / "progress") for model, at in models.items()}
     loss_charts, selection_charts = _loss_charts(histories), _selection_charts(selections)
     return {
@@ -159,7 +171,7 @@ def _content(
         "floor": floor,
         "metrics": metrics,
         "configs": configs,
-        "headline": _headline(sections),
+        "headline": _headline(sections, seed_deviation),
         "sections": sections,
         # For each extractor what its scores were computed from, the same for every model.
         "context": {
@@ -239,8 +251,8 @@ def drawn(folder: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def _headline(sections: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The FID of each model, best first, by the first extractor."""
+def _headline(sections: list[dict[str, Any]], seed_deviation: float) -> dict[str, Any] | None:
+    """The FID of each model, best first, by the first extractor; which seeds might reorder."""
     for section in sections:
         for row in section["rows"]:
             cells = row["cells"]
@@ -248,7 +260,10 @@ def _headline(sections: list[dict[str, Any]]) -> dict[str, Any] | None:
                 ranked = sorted(cells, key=lambda model: cells[model]["value"])
                 scores = [(model, cells[model]["text"]) for model in ranked]
                 floor = row["floor"]["text"]
-                return {"extractor": section["name"], "scores": scores, "floor": floor}
+                values = {model: cells[model]["value"] for model in ranked}
+                alike = scoreboard.alike(values, seed_deviation)
+                about = {"extractor": section["name"], "scores": scores, "floor": floor}
+                return about | {"alike": alike if len(alike) > 1 else []}
     return None
 
 

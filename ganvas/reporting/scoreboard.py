@@ -1,6 +1,7 @@
 """How scores are shown: each measure's name, the tables of scores, their numbers."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeGuard
 
 
@@ -30,6 +31,7 @@ MEASURES = {
     "modes_kl": Measure("Class imbalance", "lower"),
     "memorisation": Measure("Memorisation", "zero"),
 }
+FIDS = ("fid", "fid_infinity")
 DIRECTIONS = {"lower": "lower is better", "higher": "higher is better", "zero": "0 is best", "": ""}
 # Of a training's config.json what is said elsewhere than among its parameters.
 APART = ("dataset", "model", "run", "warnings")
@@ -46,8 +48,27 @@ def measure(key: str) -> Measure:
     return MEASURES.get(key, Measure(key, ""))
 
 
-def tables(floor: dict[str, Any], metrics: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each extractor its scores: rows of the floor and each model's value."""
+def alike(fids: Mapping[str, float], seed_deviation: float) -> list[str]:
+    """The models of which another seed might put any first: the best alone where it is clear.
+
+    Those whose FID is less than two standard deviations of the difference from the lowest one;
+    `seed_deviation` is an FID's own, from seed to seed, as a share of it.
+    """
+    lowest = min(fids.values())
+    return [
+        model
+        for model, fid in fids.items()
+        if fid - lowest <= 2 * seed_deviation * math.hypot(fid, lowest)
+    ]
+
+
+def tables(
+    floor: dict[str, Any], metrics: dict[str, dict[str, Any]], seed_deviation: float = 0.0
+) -> list[dict[str, Any]]:
+    """For each extractor its scores: rows of the floor and each model's value.
+
+    The best is marked, of the FID only where it is one of its own (see `alike`).
+    """
     names = [
         name for scores in metrics.values() for name in scores if isinstance(scores[name], dict)
     ]
@@ -56,7 +77,7 @@ def tables(floor: dict[str, Any], metrics: dict[str, dict[str, Any]]) -> list[di
         columns = {model: scores.get(name, {}) for model, scores in metrics.items()}
         found = [key for scores in columns.values() for key in scores if not key.endswith("_std")]
         rows = [
-            _row(key, floor.get(name, {}), columns)
+            _row(key, floor.get(name, {}), columns, seed_deviation)
             for key in dict.fromkeys([*MEASURES, *found])
             if any(is_number(scores.get(key)) for scores in columns.values())
         ]
@@ -64,12 +85,16 @@ def tables(floor: dict[str, Any], metrics: dict[str, dict[str, Any]]) -> list[di
     return sections
 
 
-def _row(key: str, floor: dict[str, Any], columns: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _row(
+    key: str, floor: dict[str, Any], columns: dict[str, dict[str, Any]], seed_deviation: float
+) -> dict[str, Any]:
     shown = measure(key)
     cells = {model: _cell(shown.kind, scores, key) for model, scores in columns.items()}
-    known = {cell["value"] for cell in cells.values()} - {None}
+    known = {model: cell["value"] for model, cell in cells.items() if cell["value"] is not None}
     best = {"lower": min, "higher": max}.get(shown.better)
-    winner = best(known) if best and len(known) > 1 else None
+    winner = best(known.values()) if best and len(set(known.values())) > 1 else None
+    if winner is not None and key in FIDS and len(alike(known, seed_deviation)) > 1:
+        winner = None
     for cell in cells.values():
         cell["best"] = winner is not None and winner == cell["value"]
     return {"key": key, "measure": shown, "floor": _cell(shown.kind, floor, key), "cells": cells}

@@ -31,7 +31,8 @@ WORDS = {
         "seeds": "FID over seeds, mean ± standard deviation",
         "about": "Made by `dvc repro` at commit `{commit}` on {date}, trained on {hardware}, "
         "scored on {images} generated images. The floor is the same measure between real training "
-        "and real test images. ↓ lower is better, ↑ higher, the best in bold; → 0 nearest to 0. "
+        "and real test images. ↓ lower is better, ↑ higher, the best in bold, of FID only where "
+        "another seed would hardly turn it; → 0 nearest to 0. "
         "± is the deviation over resampled images (FID), subsets (KID) or splits (Inception "
         "Score); seeds are in brackets.",
         "samples": "{title}: the first samples of {models}, from left to right",
@@ -47,7 +48,8 @@ WORDS = {
         "about": "Kết quả của `dvc repro` tại commit `{commit}` ngày {date}, huấn luyện trên "
         "{hardware}, chấm điểm trên {images} ảnh sinh. Mức sàn là cùng độ đo đó giữa ảnh "
         "huấn luyện thật và ảnh kiểm tra thật. ↓ càng thấp càng tốt, ↑ càng cao càng tốt, giá trị "
-        "tốt nhất in đậm; → 0 càng gần 0 càng tốt. ± là độ lệch khi lấy mẫu lại ảnh "
+        "tốt nhất in đậm, riêng FID chỉ khi một seed khác khó đổi được "
+        "thứ tự; → 0 càng gần 0 càng tốt. ± là độ lệch khi lấy mẫu lại ảnh "
         "(FID), giữa các tập con (KID) hoặc giữa các phần (Inception Score); các seed nằm "
         "trong ngoặc.",
         "samples": "{title}: những mẫu đầu tiên của {models}, từ trái sang phải",
@@ -90,16 +92,16 @@ def replaced(text: str, block: str, name: str) -> str:
 
 def block(
     language: str,
-    scores: Mapping[str, tuple[dict[str, Any], dict[str, dict[str, Any]]]],
+    scores: Mapping[str, tuple[dict[str, Any], dict[str, dict[str, Any]], float]],
     facts: Mapping[str, Any],
 ) -> str:
     """README's results in one language, Markdown.
 
-    `scores` are, by data set, floor.json and each model's metrics.json; `facts` is what
-    docs/results.json holds.
+    `scores` are, by data set, floor.json, each model's metrics.json and the FID's deviation from
+    seed to seed (scoreboard.alike); `facts` is what docs/results.json holds.
     """
     words = WORDS[language]
-    images = {f"{of['images']:,}" for _, metrics in scores.values() for of in metrics.values()}
+    images = {f"{of['images']:,}" for _, metrics, _ in scores.values() for of in metrics.values()}
     trained = [of for models in facts["training"].values() for of in models.values()]
     hardware = dict.fromkeys(of["hardware"] for of in trained if "hardware" in of)
     about = words["about"].format(
@@ -109,14 +111,14 @@ def block(
         images=", ".join(sorted(images)),
     )
     parts = [about]
-    for dataset, (floor, metrics) in scores.items():
+    for dataset, (floor, metrics, seed_deviation) in scores.items():
         title, models = TITLES.get(dataset, dataset), list(metrics)
         together = {"title": title, "models": words["and"].join(models)}
         captions = {what: words[what].format(**together) for what in ("samples", "progress")}
         for model in models:
             captions[f"{model}-losses"] = words["losses"].format(title=title, model=model)
         parts.append(f"### {title}")
-        parts.append(_table(language, dataset, floor, metrics, facts))
+        parts.append(_table(language, dataset, floor, metrics, seed_deviation, facts))
         parts += [f"![{said}]({picture(dataset, what)})" for what, said in captions.items()]
     return "\n\n".join(parts)
 
@@ -126,11 +128,12 @@ def _table(
     dataset: str,
     floor: dict[str, Any],
     metrics: dict[str, dict[str, Any]],
+    seed_deviation: float,
     facts: Mapping[str, Any],
 ) -> str:
     words, titles = WORDS[language], TITLES_OF_MEASURES[language]
     rows = [words["head"].split(" | ") + list(metrics), ["---"] * 2 + ["---:"] * (1 + len(metrics))]
-    for section in scoreboard.tables(floor, metrics):
+    for section in scoreboard.tables(floor, metrics, seed_deviation):
         for row in section["rows"]:
             title = titles.get(row["key"], row["key"]) + ARROWS[row["measure"].better]
             cells = [_cell(row["cells"][model]) for model in metrics]

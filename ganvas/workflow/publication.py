@@ -54,7 +54,8 @@ def pages(params: Params, facts: Mapping[str, Any]) -> dict[str, str]:
             instance.model: report.read_json(instance.results / "metrics.json")
             for instance in data.instances()
         }
-        scores[dataset] = (report.read_json(data.results / "floor.json"), of_models)
+        floor = report.read_json(data.results / "floor.json")
+        scores[dataset] = (floor, of_models, data.settings.seed_deviation)
     return {
         name: showcase.replaced(
             Path(name).read_text(), showcase.block(language, scores, facts), name
