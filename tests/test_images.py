@@ -1,17 +1,22 @@
 """Images of other systems: each mistake is one clear line, and a right one is read as it is."""
 
+import re
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from ganvas import networks
 from ganvas.data import images
 from ganvas.errors import GanvasError
 
 GOOD = np.random.default_rng(0).integers(0, 256, (120, 28, 28), dtype=np.uint8)
+
+LABELS = np.arange(120)
 
 
 def saved(folder: Path, array: np.ndarray) -> Path:
@@ -34,16 +39,229 @@ def test_npy_of_any_grey_layout(array: np.ndarray, tmp_path: Path) -> None:
     assert np.array_equal(images.read(saved(tmp_path, array), 28), grey)
 
 
-def test_npz(tmp_path: Path) -> None:
-    np.savez(tmp_path / "images.npz", GOOD)
-    assert np.array_equal(images.read(tmp_path / "images.npz", 28), GOOD)
+class TestNpz:
+    @pytest.mark.parametrize(
+        "arrays",
+        [
+            {"whatever": GOOD},
+            {"arr_0": GOOD, "arr_1": LABELS},  # of diffusion code bases
+            {"arr_0": LABELS, "samples": GOOD[..., None]},
+            {"images": GOOD, "labels": LABELS, "real": 255 - GOOD},
+            {"images": GOOD, "labels": np.array([None])},  # which would have to be unpickled
+        ],
+    )
+    def test_gives_its_only_array_or_the_one_whose_name_says_images(
+        self, arrays: dict[str, np.ndarray], tmp_path: Path
+    ) -> None:
+        np.savez(tmp_path / "images.npz", **arrays)  # type: ignore[arg-type]
+        assert np.array_equal(images.read(tmp_path / "images.npz", 28), GOOD)
+
+    @pytest.mark.parametrize(
+        ("arrays", "listed"),
+        [
+            ({"x": GOOD, "y": LABELS}, "x, y"),
+            ({"arr_0": LABELS, "x": GOOD}, "arr_0, x"),
+            ({"images": GOOD, "samples": GOOD}, "images, samples"),
+            ({}, "nothing"),
+        ],
+    )
+    def test_is_refused_with_its_names_where_none_or_several_say_it(
+        self, arrays: dict[str, np.ndarray], listed: str, tmp_path: Path
+    ) -> None:
+        np.savez(tmp_path / "images.npz", **arrays)  # type: ignore[arg-type]
+        said = f"images.npz: holds {listed}; name the images, and nothing else, arr_0, images or"
+        with pytest.raises(GanvasError, match=said):
+            images.read(tmp_path / "images.npz", 28)
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "P"])
-def test_folder_of_pngs_in_the_order_of_their_names(mode: str, tmp_path: Path) -> None:
-    for index, image in reversed(list(enumerate(GOOD))):
-        Image.fromarray(image).convert(mode).save(tmp_path / f"{index:03}.png")
-    assert np.array_equal(images.read(tmp_path, 28), GOOD)
+class TestFolder:
+    @pytest.mark.parametrize("mode", ["L", "RGB", "P"])
+    def test_is_read_in_the_order_of_the_names(self, mode: str, tmp_path: Path) -> None:
+        for index, image in reversed(list(enumerate(GOOD))):
+            Image.fromarray(image).convert(mode).save(tmp_path / f"{index:03}.png")
+        assert np.array_equal(images.read(tmp_path, 28), GOOD)
+
+    @pytest.mark.parametrize("ending", ["bmp", "PNG", "webp"])
+    def test_with_sub_folders_is_read_class_after_class(self, ending: str, tmp_path: Path) -> None:
+        """torchvision's ImageFolder, with what lies about in such folders."""
+        for index, image in reversed(list(enumerate(GOOD))):
+            file = tmp_path / f"{index // 50}" / f"{index:03}.{ending}"
+            file.parent.mkdir(exist_ok=True)
+            Image.fromarray(image).save(file, lossless=True)
+        (tmp_path / "labels.csv").touch()
+        (tmp_path / ".thumbnails").mkdir()
+        for hidden in (".thumbnails/000.png", "0/._000.png"):
+            (tmp_path / hidden).touch()
+        assert np.array_equal(images.read(tmp_path, 28), GOOD)
+
+    @pytest.mark.parametrize("ending", ["jpg", "jpeg", "webp"])
+    @pytest.mark.parametrize("mode", ["L", "RGB"])
+    def test_of_a_lossy_format_is_grey_and_near(
+        self, ending: str, mode: str, tmp_path: Path
+    ) -> None:
+        smooth = np.add.outer(np.arange(28), np.arange(28))
+        ramps = np.stack([smooth + 2 * index for index in range(100)]).astype(np.uint8)
+        for index, image in enumerate(ramps):
+            Image.fromarray(image).convert(mode).save(tmp_path / f"{index:03}.{ending}", quality=90)
+        read = images.read(tmp_path, 28)
+        assert np.abs(read.astype(int) - ramps).max() <= 6
+
+    def test_of_thousands_of_files_tells_how_far_it_is(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(images.progress, "SECONDS_BETWEEN_LINES", 0)
+        for index, image in enumerate(GOOD):
+            Image.fromarray(image).save(tmp_path / f"{index:03}.png")
+        images.read(tmp_path, 28)
+        told = capsys.readouterr()
+        assert told.out == "" and f"reading {tmp_path}: 119 of 120 images" in told.err
+
+
+def saved_tensor(folder: Path, content: object) -> Path:
+    torch.save(content, folder / "images.pt")
+    return folder / "images.pt"
+
+
+class TestTensor:
+    @pytest.mark.parametrize(
+        "tensor",
+        [
+            torch.from_numpy(GOOD),
+            torch.from_numpy(GOOD)[:, None],
+            torch.from_numpy(GOOD)[:, None].expand(-1, 3, -1, -1),
+        ],
+    )
+    def test_of_uint8_is_read_as_it_is(self, tensor: torch.Tensor, tmp_path: Path) -> None:
+        assert np.array_equal(images.read(saved_tensor(tmp_path, tensor), 28), GOOD)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+    def test_of_floats_that_a_training_left_is_read(
+        self, dtype: torch.dtype, tmp_path: Path
+    ) -> None:
+        floats = torch.from_numpy(GOOD)[:, None].to(torch.float64).div(255).to(dtype)
+        read = images.read(saved_tensor(tmp_path, torch.nn.Parameter(floats)), 28, (0, 1))
+        assert np.array_equal(read, GOOD)
+
+    def test_of_code_is_refused_and_the_code_not_run(self, tmp_path: Path) -> None:
+        path = saved_tensor(tmp_path, Trap(tmp_path / "sprung"))
+        with pytest.raises(GanvasError, match="holds code, which is never run") as refusal:
+            images.read(path, 28)
+        assert "\n" not in str(refusal.value) and not (tmp_path / "sprung").exists()
+        torch.load(path, weights_only=False)
+        assert (tmp_path / "sprung").exists(), "the trap works"
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            ({"weight": torch.zeros(3)}, "holds a dict; give a tensor of images"),
+            ([torch.zeros(3)], "holds a list; give a tensor"),
+            (torch.nn.Linear(2, 2), "damaged, or holds code, which is never run"),
+            (torch.from_numpy(GOOD).long(), "int64 from 0 to 255; give uint8 from 0 to 255$"),
+        ],
+    )
+    def test_of_something_else_is_refused(self, content: object, said: str, tmp_path: Path) -> None:
+        with pytest.raises(GanvasError, match=rf"images\.pt: {said}") as refusal:
+            images.read(saved_tensor(tmp_path, content), 28)
+        assert "\n" not in str(refusal.value)
+
+    @pytest.mark.parametrize("kept", [0, 10, 5000])
+    def test_that_is_damaged_is_refused(self, kept: int, tmp_path: Path) -> None:
+        path = saved_tensor(tmp_path, torch.from_numpy(GOOD))
+        path.write_bytes(path.read_bytes()[:kept])
+        with pytest.raises(GanvasError, match=r"images\.pt: damaged") as refusal:
+            images.read(path, 28)
+        assert "\n" not in str(refusal.value)
+
+
+class Trap:
+    def __init__(self, sprung: Path) -> None:
+        self.sprung = sprung
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[Path]]:
+        return Path.touch, (self.sprung,)
+
+
+class TestFloats:
+    def test_are_rounded_as_those_of_our_own_generators(self, tmp_path: Path) -> None:
+        random = torch.Generator().manual_seed(0)
+        floats = torch.rand((200, 28, 28), generator=random) * 2 - 1
+        floats[:10] = (torch.arange(7840) % 255 + 0.5).div(127.5).sub(1).reshape(10, 28, 28)
+        ours = networks.to_uint8(floats).numpy()
+        of_minus_one = images.read(saved(tmp_path, floats.numpy()), 28, (-1, 1))
+        assert np.array_equal(of_minus_one, ours)
+        assert len(np.unique(ours)) == 256
+
+    @pytest.mark.parametrize("span", [(0, 1), (-1, 1)])
+    @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+    def test_of_every_grey_level_give_it_back(
+        self, span: tuple[int, int], dtype: type, tmp_path: Path
+    ) -> None:
+        black, white = span
+        floats = (GOOD / 255 * (white - black) + black).astype(dtype)
+        for layout in (floats, floats[:, None], np.stack([floats] * 3, -1)):
+            assert np.array_equal(images.read(saved(tmp_path, layout), 28, span), GOOD)
+
+    @pytest.mark.parametrize(
+        ("floats", "span", "said"),
+        [
+            (GOOD / 255, None, "float64 from 0 to 1; give uint8 from 0 to 255, or say what floats"),
+            (GOOD / 127.5 - 1, (0, 1), "float64 from -1 to 1; --range 0,1 was given"),
+            (GOOD / 1.0, (0, 1), "float64 from 0 to 255; --range 0,1 was given"),
+            (GOOD / 255 * 1.01, (0, 1), "float64 from 0 to 1.01; --range 0,1 was given"),
+            (GOOD / 127 - 1, (-1, 1), "float64 from -1 to 1.01; --range -1,1 was given"),
+            (np.where(GOOD, GOOD / 255, np.nan), (0, 1), "float64 from nan to nan; --range"),
+            (np.where(GOOD, GOOD / 255, np.inf), (0, 1), "float64 from 0.00392 to inf; --range"),
+            (GOOD, (0, 1), "uint8 from 0 to 255; --range is of floats"),
+            (GOOD.astype(int), (0, 1), "int64 from 0 to 255; give uint8 from 0 to 255$"),
+        ],
+    )
+    def test_are_taken_only_in_the_range_that_was_said(
+        self, floats: np.ndarray, span: tuple[int, int] | None, said: str, tmp_path: Path
+    ) -> None:
+        with pytest.raises(GanvasError, match=said):
+            images.read(saved(tmp_path, floats), 28, span)
+
+    def test_may_leave_it_by_rounding(self, tmp_path: Path) -> None:
+        floats = np.where(GOOD == 255, np.float32(1.001), GOOD / np.float32(255))
+        assert np.array_equal(images.read(saved(tmp_path, floats), 28, (0, 1)), GOOD)
+
+
+class TestAnotherSize:
+    LARGE = np.random.default_rng(1).integers(0, 256, (120, 32, 32), dtype=np.uint8)
+
+    def test_is_refused_with_what_to_do(self, tmp_path: Path) -> None:
+        said = (
+            "images of 32 pixels a side, the real ones have 28; cut off what was padded, or give "
+            "--resize (bicubic, antialiased)"
+        )
+        with pytest.raises(GanvasError, match=re.escape(said)):
+            images.read(saved(tmp_path, self.LARGE), 28)
+
+    def test_is_read_where_any_size_will_do(self, tmp_path: Path) -> None:
+        read = images.read(saved(tmp_path, self.LARGE[:, None]), 28, any_size=True)
+        assert np.array_equal(read, self.LARGE)
+
+    @pytest.mark.parametrize("shape", [(120, 20, 28), (120, 0, 0), (120, 28)])
+    def test_that_is_no_square_is_refused_then_too(
+        self, shape: tuple[int, ...], tmp_path: Path
+    ) -> None:
+        with pytest.raises(GanvasError, match=r"give \(N, 28, 28\)"):
+            images.read(saved(tmp_path, np.zeros(shape, np.uint8)), 28, any_size=True)
+
+    @pytest.mark.parametrize("side", [8, 32, 64])
+    def test_is_resized_as_another_implementation_does(self, side: int) -> None:
+        """PyTorch's, with antialiasing; without it what is larger would differ by far."""
+        given = np.random.default_rng(2).integers(0, 256, (100, side, side), dtype=np.uint8)
+        theirs = torch.nn.functional.interpolate(
+            torch.from_numpy(given)[:, None].float(), (28, 28), mode="bicubic", antialias=True
+        )
+        expected = theirs[:, 0].round().clamp(0, 255).numpy().astype(int)
+        apart = np.abs(images.resized(given, 28) - expected)
+        assert images.resized(given, 28).dtype == np.uint8
+        assert apart.max() <= 1 and (apart > 0).mean() < 0.001
+
+    def test_is_no_reason_to_touch_images_of_the_right_one(self) -> None:
+        assert images.resized(GOOD, 28) is GOOD
 
 
 @pytest.mark.parametrize(
@@ -102,14 +320,9 @@ def test_a_file_of_something_else_or_damaged(content: bytes, tmp_path: Path) -> 
     assert "\n" not in str(refusal.value)
 
 
-def test_an_archive_of_several_arrays(tmp_path: Path) -> None:
-    np.savez(tmp_path / "images.npz", GOOD, GOOD)
-    with pytest.raises(GanvasError, match="holds 2 arrays"):
-        images.read(tmp_path / "images.npz", 28)
-
-
-def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(GanvasError, match="an empty folder"):
+def test_a_folder_without_images(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").touch()
+    with pytest.raises(GanvasError, match=r"no image in this folder; give \.png, \.jpg"):
         images.read(tmp_path, 28)
 
 
@@ -119,12 +332,6 @@ def test_a_folder_with_a_file_that_is_no_image(kept: int, tmp_path: Path) -> Non
     Image.fromarray(GOOD[0]).save(buffer, "png")
     (tmp_path / "a.png").write_bytes(buffer.getvalue()[:kept])
     with pytest.raises(GanvasError, match=r"a\.png: no image can be read"):
-        images.read(tmp_path, 28)
-
-
-def test_a_folder_with_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "more").mkdir()
-    with pytest.raises(GanvasError, match=r"more: no image can be read"):
         images.read(tmp_path, 28)
 
 

@@ -1,6 +1,9 @@
 """`ganvas score`, the real command: other systems' images on our scale."""
 
+import contextlib
+import io
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -8,30 +11,40 @@ from typing import Any
 import numpy as np
 import pooch
 import pytest
+import torch
 from PIL import Image
 from repositories import run
 
-from ganvas.data import datasets
+from ganvas.cli import score as command
+from ganvas.data import datasets, images
+from ganvas.reporting import scoreboard
 
 ROOT = Path(__file__).parents[1]
 GOOD = np.random.default_rng(0).integers(0, 256, (120, 28, 28), dtype=np.uint8)
 
 
-def score(folder: Path, images: Path, dataset: str = "digits") -> subprocess.CompletedProcess[str]:
-    command = ("python", "-m", "ganvas", "score", str(images), "--dataset", dataset)
+def score(
+    folder: Path, images: Path, dataset: str = "digits", *options: str
+) -> subprocess.CompletedProcess[str]:
+    typed = ("python", "-m", "ganvas", "score", str(images), "--dataset", dataset, *options)
     # Byte code is no file of the command's.
-    return run(folder, *command, check=False, PYTHONDONTWRITEBYTECODE="1")
+    return run(folder, *typed, check=False, PYTHONDONTWRITEBYTECODE="1")
 
 
-def scores(folder: Path, images: Path) -> dict[str, Any]:
-    done = score(folder, images)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)  # nothing else is printed there
+def said(folder: Path, images: Path, **options: Any) -> str:
+    """What the command prints, run in this process."""
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()) as printed:
+        command.score(images, "digits", **options)
+    return printed.getvalue()
+
+
+def scores(folder: Path, images: Path, **options: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(said(folder, images, as_json=True, **options))
     return found
 
 
 def pngs(folder: Path, images: np.ndarray) -> Path:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for number, image in enumerate(images):
         Image.fromarray(image).save(folder / f"{number:05}.png")
     return folder
@@ -51,8 +64,10 @@ def of_npy(repository: Path) -> dict[str, Any]:
         return run(repository, "git", "status", "--porcelain", "--ignored").stdout
 
     before = status()
-    found = scores(repository, Path("samples/digits/gan/images.npy"))
+    done = score(repository, Path("samples/digits/gan/images.npy"), "digits", "--json")
+    assert done.returncode == 0, done.stderr
     assert status() == before, "the command writes nothing"
+    found: dict[str, Any] = json.loads(done.stdout)  # nothing else is printed there
     return found
 
 
@@ -73,13 +88,63 @@ class TestScores:
         assert (of_npy["images"], of_npy["reference"]) == (200, "test")
         assert of_npy["reference_images"] == 500
         assert of_npy["extractors"] == {"classifier": pooch.file_hash(weights)}
+        assert "resized_from" not in of_npy
 
-    def test_are_the_same_from_an_npz_and_from_pngs(
+    @pytest.mark.parametrize("kind", ["npz", "folder", "sub-folders", "0,1", "-1,1"])
+    def test_are_the_same_however_the_images_are_kept(
+        self,
+        kind: str,
+        repository: Path,
+        generated: np.ndarray,
+        of_npy: dict[str, Any],
+        tmp_path: Path,
+    ) -> None:
+        path, span = tmp_path / "images", None
+        if kind == "npz":
+            path = tmp_path / "images.npz"
+            np.savez_compressed(path, generated[..., None], np.arange(200))
+        elif kind == "folder":
+            pngs(path, generated)
+        elif kind == "sub-folders":
+            pngs(path / "0", generated[:70])
+            pngs(path / "1", generated[70:])
+        else:
+            path, span = tmp_path / "images.pt", kind
+            floats = torch.from_numpy(generated)[:, None].float() / 255
+            torch.save(floats if kind == "0,1" else (floats * 2 - 1).expand(-1, 3, -1, -1), path)
+        assert scores(repository, path, span=span) == of_npy
+
+    def test_of_another_size_are_those_of_the_resized_images_and_say_so(
         self, repository: Path, generated: np.ndarray, of_npy: dict[str, Any], tmp_path: Path
     ) -> None:
-        np.savez_compressed(tmp_path / "images.npz", generated[..., None])
-        assert scores(repository, tmp_path / "images.npz") == of_npy
-        assert scores(repository, pngs(tmp_path / "images", generated)) == of_npy
+        large = np.asarray(
+            [Image.fromarray(image).resize((64, 64)) for image in generated], dtype=np.uint8
+        )
+        np.save(tmp_path / "large.npy", large)
+        np.save(tmp_path / "small.npy", images.resized(large, 28))
+        found = scores(repository, tmp_path / "large.npy", resize=True)
+        assert found.pop("resized_from") == 64
+        assert found == scores(repository, tmp_path / "small.npy", resize=True)
+        assert found["classifier"] != of_npy["classifier"]
+        table = said(repository, tmp_path / "large.npy", resize=True)
+        assert table.splitlines()[1] == "resized from 64 × 64 pixels: bicubic, antialiased"
+
+    def test_are_a_table_for_people_each_beside_its_floor(
+        self, repository: Path, generated: np.ndarray, of_npy: dict[str, Any], tmp_path: Path
+    ) -> None:
+        torch.save(torch.from_numpy(generated) / 127.5 - 1, tmp_path / "images.pt")
+        done = score(repository, tmp_path / "images.pt", "digits", "--range", "-1,1")
+        first, *lines = done.stdout.splitlines()
+        assert first == (f"{tmp_path / 'images.pt'}: 200 images against 500 test images of digits")
+        rows = {line[:24].strip(): line[24:].strip() for line in lines}
+        fids = (of_npy["classifier"], of_npy["floor"]["classifier"])
+        shown = [[scoreboard.number(fid[name]) for name in ("fid", "fid_std")] for fid in fids]
+        value, floor, better = re.split(r"\s{2,}", rows["Fréchet distance (FID)"])
+        assert value.startswith(f"{shown[0][0]} ± ") and floor.startswith(f"{shown[1][0]} ± ")
+        assert better == "lower is better"
+        classes = f"{of_npy['classifier']['modes_covered']:.0f}"
+        assert re.split(r"\s{2,}", rows["Classes made"]) == [classes, "10", "higher is better"]
+        assert {m.title for m in scoreboard.MEASURES.values()} <= rows.keys()
 
     def test_of_training_images_are_the_floor(self, repository: Path, tmp_path: Path) -> None:
         train = datasets.load(repository / "data/normalized/digits", "train").images.numpy()
@@ -120,6 +185,7 @@ class TestBadInput:
             (GOOD / 255, "float64 from 0 to 1; give uint8 from 0 to 255"),
             ((GOOD / 255).astype(np.uint8), "no values but 0, 1"),
             (GOOD[:, :20], "shape (120, 20, 28); give (N, 28, 28)"),
+            (GOOD[:, :20, :20], "images of 20 pixels a side, the real ones have 28; cut off"),
             (np.stack([GOOD, GOOD, 255 - GOOD], axis=-1), "in colour"),
             (GOOD[:99], "99 images; give at least 100"),
         ],
@@ -130,7 +196,12 @@ class TestBadInput:
         assert f"{tmp_path / 'images.npy'}: {said}" in line
 
     def test_an_empty_folder(self, tmp_path: Path) -> None:
-        assert f"{tmp_path}: an empty folder" in self.refusal(tmp_path)
+        assert f"{tmp_path}: no image in this folder" in self.refusal(tmp_path)
+
+    def test_a_tensor_that_is_code(self, tmp_path: Path) -> None:
+        torch.save(torch.nn.Linear(2, 2), tmp_path / "images.pt")
+        line = self.refusal(tmp_path / "images.pt")
+        assert f"{tmp_path / 'images.pt'}: damaged, or holds code, which is never run" in line
 
     def test_a_file_that_is_no_image(self, tmp_path: Path) -> None:
         folder = pngs(tmp_path / "images", GOOD)

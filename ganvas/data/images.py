@@ -1,38 +1,50 @@
-"""Images from elsewhere, checked before they are scored: .npy, .npz or a folder of PNGs."""
+"""Images from elsewhere, checked before they are scored: an array, a tensor, a folder."""
 
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from ganvas import progress
 from ganvas.errors import GanvasError
 
 FEWEST = 100  # fewer say nothing about a distribution
+NAMES = ("arr_0", "images", "samples")  # what others call the images among several arrays
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+APART = 1  # grey levels between the channels that a grey WebP comes back with
 
 
-def read(path: Path, image_size: int) -> np.ndarray:
-    """Grey images as uint8 (N, image_size, image_size), 0 to 255.
+def read(
+    path: Path,
+    image_size: int,
+    span: tuple[float, float] | None = None,
+    any_size: bool = False,
+) -> np.ndarray:
+    """Grey images as uint8 (N, image_size, image_size), 0 to 255; with `any_size` (N, S, S).
 
-    Three equal channels are grey: many programs save grey images so. Raises `GanvasError` on
-    anything else: another type, range, shape, colour, or too few.
+    `span` says what black and white are in floats. Three equal channels are grey: many programs
+    save grey images so. Raises `GanvasError` on anything else: another type, range, shape, colour,
+    or too few.
     """
     if not path.exists():
         raise GanvasError(
-            f"{path}: no such file or folder; give a .npy, a .npz or a folder of PNGs"
+            f"{path}: no such file or folder; give a .npy, .npz or .pt, or a folder of images"
         )
-    images = _folder(path) if path.is_dir() else _array(path)
+    images = _folder(path) if path.is_dir() else _file(path)
     shape = images.shape
-    if images.dtype != np.uint8:
-        numbers = images.size and images.dtype.kind in "iuf"
-        span = f" from {images.min():.3g} to {images.max():.3g}" if numbers else ""
-        raise GanvasError(f"{path}: {images.dtype}{span}; give uint8 from 0 to 255")
+    images = _levels(images, span, path)
     if images.ndim == 4 and shape[-1] not in (1, 3):
         images = np.moveaxis(images, 1, -1)
     if images.ndim == 4 and images.shape[-1] in (1, 3):
         images = _grey(images, path)
-    if images.ndim != 3 or images.shape[1:] != (image_size, image_size):
+    if images.ndim != 3 or not images.shape[1] == images.shape[2] > 0:
         raise GanvasError(
             f"{path}: shape {shape}; give (N, {image_size}, {image_size}) grey images"
+        )
+    if images.shape[1] != image_size and not any_size:
+        raise GanvasError(
+            f"{path}: images of {images.shape[1]} pixels a side, the real ones have {image_size}; "
+            "cut off what was padded, or give --resize (bicubic, antialiased)"
         )
     if len(images) < FEWEST:
         raise GanvasError(f"{path}: {len(images)} images; give at least {FEWEST}")
@@ -46,49 +58,120 @@ def read(path: Path, image_size: int) -> np.ndarray:
     return images
 
 
-def _array(path: Path) -> np.ndarray:
+def resized(images: np.ndarray, image_size: int) -> np.ndarray:
+    """Images uint8 (N, S, S) at another size, as clean-fid does (Parmar et al., arXiv:2104.11222).
+
+    Bicubic, antialiased, on floats, and then rounded.
+    """
+    if images.shape[1:] == (image_size, image_size):
+        return images
+    side, bicubic = (image_size, image_size), Image.Resampling.BICUBIC
+    floats = (Image.fromarray(image.astype(np.float32)).resize(side, bicubic) for image in images)
+    return np.stack([np.asarray(image).round().clip(0, 255).astype(np.uint8) for image in floats])
+
+
+def _levels(images: np.ndarray, span: tuple[float, float] | None, path: Path) -> np.ndarray:
+    """Grey levels, uint8. Floats are rounded as our own generators' are (networks.to_uint8)."""
+    kind = images.dtype.kind
+    found = f"{path}: {images.dtype}"
+    if images.size and kind in "iuf":
+        found += f" from {images.min():.3g} to {images.max():.3g}"
+    if span and kind == "f":
+        black, white = span
+        levels = np.round((images.astype(np.float32) - black) * (255 / (white - black)))
+        if images.size and not (levels.min() >= 0 and levels.max() <= 255):  # NaN is neither
+            raise GanvasError(
+                f"{found}; --range {black},{white} was given: clip before, or mend it"
+            )
+        return levels.astype(np.uint8)
+    if images.dtype != np.uint8:
+        floats = ", or say what floats mean: --range 0,1 or --range -1,1" if kind == "f" else ""
+        raise GanvasError(f"{found}; give uint8 from 0 to 255{floats}")
+    if span:
+        raise GanvasError(f"{found}; --range is of floats: leave it out")
+    return images
+
+
+def _file(path: Path) -> np.ndarray:
+    if path.suffix.lower() in (".pt", ".pth"):
+        return _tensor(path)
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return loaded
         with loaded:
-            arrays = list(loaded.values())
+            names = loaded.files
+            if len(names) == 1:
+                return np.asarray(loaded[names[0]])
+            named = [np.asarray(loaded[name]) for name in NAMES if name in names]
     except Exception as error:  # NumPy answers a damaged file with almost any exception
         raise GanvasError(
-            f"{path}: not a .npy or .npz file of numbers ({type(error).__name__}); give one, or a "
-            "folder of PNGs"
+            f"{path}: not a .npy or .npz file of numbers ({type(error).__name__}); give one, a "
+            ".pt, or a folder of images"
         ) from None
-    if len(arrays) != 1:
-        raise GanvasError(f"{path}: holds {len(arrays)} arrays; give one of images")
-    return np.asarray(arrays[0])
+    images = [array for array in named if array.ndim in (3, 4)]
+    if len(images) != 1:
+        raise GanvasError(
+            f"{path}: holds {', '.join(names) or 'nothing'}; name the images, and nothing else, "
+            f"{', '.join(NAMES[:-1])} or {NAMES[-1]}"
+        )
+    return images[0]
+
+
+def _tensor(path: Path) -> np.ndarray:
+    import torch  # slow to import, only needed here
+
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        if isinstance(loaded, torch.Tensor):
+            # NumPy has no bfloat16.
+            return (loaded.detach().float() if loaded.is_floating_point() else loaded).numpy()
+    except Exception as error:  # and so does PyTorch
+        raise GanvasError(
+            f"{path}: damaged, or holds code, which is never run ({type(error).__name__}); write "
+            "it with torch.save(tensor, path)"
+        ) from None
+    raise GanvasError(f"{path}: holds a {type(loaded).__name__}; give a tensor of images")
 
 
 def _folder(path: Path) -> np.ndarray:
-    files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
+    """Its images and those of its sub-folders, in the order of their paths."""
+    files = sorted(
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() in ENDINGS
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
     if not files:
-        raise GanvasError(f"{path}: an empty folder; give one with PNGs")
+        raise GanvasError(f"{path}: no image in this folder; give {', '.join(ENDINGS)}")
     images: list[np.ndarray] = []
-    for file in files:
-        try:
-            with Image.open(file) as image:
-                mode, pixels = image.mode, np.asarray(image.convert("RGB"))
-        except Exception as error:  # and so does Pillow
-            raise GanvasError(
-                f"{file}: no image can be read ({type(error).__name__}); remove it or mend it"
-            ) from None
-        if mode not in ("1", "L", "P", "RGB"):  # more than 8 bits, or transparent
-            raise GanvasError(f"{file}: an image of mode {mode}; convert it to grey (mode L)")
-        images.append(_grey(pixels, file))
-        if images[-1].shape != images[0].shape:
-            raise GanvasError(
-                f"{file}: {images[-1].shape} pixels, {files[0].name} has {images[0].shape}; "
-                "give images of one size"
-            )
+    with progress.Progress(f"reading {path}", len(files), unit="images") as bar:
+        for file in files:
+            images.append(_image(file))
+            if images[-1].shape != images[0].shape:
+                raise GanvasError(
+                    f"{file}: {images[-1].shape} pixels, {files[0].name} has {images[0].shape}; "
+                    "give images of one size"
+                )
+            bar.at(len(images))
     return np.stack(images)
 
 
+def _image(file: Path) -> np.ndarray:
+    try:
+        with Image.open(file) as image:
+            mode, pixels = image.mode, np.asarray(image.convert("RGB"))
+    except Exception as error:  # and so does Pillow
+        raise GanvasError(
+            f"{file}: no image can be read ({type(error).__name__}); remove it or mend it"
+        ) from None
+    if mode not in ("1", "L", "P", "RGB"):  # more than 8 bits, or transparent
+        raise GanvasError(f"{file}: an image of mode {mode}; convert it to grey (mode L)")
+    return _grey(pixels, file)
+
+
 def _grey(pixels: np.ndarray, where: Path) -> np.ndarray:
-    """One of the channels, the last axis, if all are equal."""
-    if (pixels != pixels[..., :1]).any():
+    """The first of the channels, the last axis, if all are equal."""
+    if (np.ptp(pixels, axis=-1) > APART).any():
         raise GanvasError(f"{where}: in colour; convert to grey")
     return pixels[..., 0]
