@@ -1,8 +1,10 @@
 """Train the feature extractor of one data set. Stage `classifier` of dvc.yaml."""
 
+import sys
+
 from ganvas import devices, files, progress
 from ganvas.data import datasets
-from ganvas.evaluation import classifier, features
+from ganvas.evaluation import classifier, features, trust
 from ganvas.workflow import program
 from ganvas.workflow.instances import DataSet
 
@@ -23,6 +25,8 @@ def main(data: DataSet) -> None:
         "test_images": len(test.labels),
         "train_images": len(train.labels),
     }
+    for warning in trust.warnings(scores):
+        print(f"warning: {data.name}: {warning}", file=sys.stderr)
     files.write_json(data.results / "classifier.json", scores)
 
 

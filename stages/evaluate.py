@@ -1,5 +1,7 @@
 """Score a model's samples against the real test images. Stage `evaluate` of dvc.yaml."""
 
+import sys
+
 import numpy as np
 
 from ganvas import files
@@ -12,10 +14,13 @@ def main(instance: Instance) -> None:
     data = instance.data
     with mirror.of_model(instance) as tracker:
         found = scoring.score(np.load(instance.samples / "images.npy"), data)
-        files.write_json(instance.results / "metrics.json", scores.numbers(found))
+        warnings = {"warnings": found["warnings"]} if "warnings" in found else {}
+        files.write_json(instance.results / "metrics.json", scores.numbers(found) | warnings)
         files.write_csv(instance.results / "scores.csv", *scores.table(found))
         for name in data.settings.extractors:
             print(f"{instance.name}: {name} FID {found[name]['fid']:.2f}")
+        for warning in warnings.get("warnings", []):
+            print(f"warning: {instance.name}: {warning}", file=sys.stderr)
         mirror.scores(tracker, instance)
         mirror.lineage(tracker, "evaluate", instance)
 

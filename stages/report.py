@@ -56,6 +56,7 @@ def _write_about(instance: Instance) -> None:
         scores=report.read_scores(instance.results),
         selection=chosen,
         classifier=report.read_json(instance.data.results / "classifier.json"),
+        warnings=scores.get("warnings", ()),
     )
     files.write_text(target / "card.md", text)
     history = report.read_columns(

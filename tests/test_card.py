@@ -96,6 +96,21 @@ def test_a_training_that_went_wrong_says_so(trained: dict[str, Any], tmp_path: P
     assert "\nWarning: another.\n" in page(warned, rows)
 
 
+def test_scores_by_a_classifier_that_does_not_know_the_data_say_so(
+    trained: dict[str, Any], tmp_path: Path
+) -> None:
+    text = card.page(
+        "mnist",
+        "dcgan",
+        config=trained,
+        scores=scores(tmp_path, "classifier"),
+        selection=SELECTION,
+        classifier=CLASSIFIER,
+        warnings=["the classifier reads 10.00 %"],
+    )
+    assert "\nWarning: the classifier reads 10.00 %.\n\n`classifier`: 10000" in text
+
+
 @pytest.mark.parametrize("dataset", SOURCES)
 def test_source_and_licence_of_every_data_set_are_named(
     trained: dict[str, Any], tmp_path: Path, dataset: str

@@ -317,6 +317,18 @@ def test_nothing_is_fetched(tmp_path: Path) -> None:
     assert "url(" not in html and "@import" not in html
 
 
+def test_scores_by_a_classifier_that_does_not_know_the_data_say_so(tmp_path: Path) -> None:
+    build(tmp_path)
+    assert "Scores to distrust" not in page(tmp_path)
+    for model in PICTURES:
+        path = folders(tmp_path, model).results / "metrics.json"
+        warned = {**json.loads(path.read_text()), "warnings": ["the classifier reads <10 %"]}
+        write(path, warned)
+    html = page(tmp_path)
+    assert "<strong>Scores to distrust</strong>" in html
+    assert html.count("<li>the classifier reads &lt;10 %</li>") == 1
+
+
 def test_text_from_files_is_escaped(tmp_path: Path) -> None:
     build(tmp_path, warnings=("</script><script>alert(1)</script>",))
     at = folders(tmp_path, "gan")

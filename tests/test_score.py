@@ -167,6 +167,28 @@ class TestScores:
         assert found["inception_score"] == pytest.approx(1)
         assert found["recall"] == 0 and found["fid"] > 0
 
+    def test_by_a_classifier_that_does_not_know_the_data_come_with_a_warning(
+        self, repository: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        generated = Path("samples/digits/gan/images.npy")
+        known = repository / "results/digits/classifier.json"
+        written = known.read_text()
+        try:
+            known.write_text(json.dumps({"test_accuracy": 0.1}))
+            found = scores(repository, generated)
+            warning = capsys.readouterr().err
+            known.write_text(json.dumps({"test_accuracy": 0.998}))
+            good = scores(repository, generated)
+            assert capsys.readouterr().err == ""
+        finally:
+            known.write_text(written)
+        (line,) = found.pop("warnings")
+        assert line.startswith(
+            "the classifier reads 10.00 % of the test images right, less than 80"
+        )
+        assert warning == f"warning: {line}\n"
+        assert found == good
+
 
 class TestBadInput:
     """One line on standard error that names the place, and a non-zero exit."""

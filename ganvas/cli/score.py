@@ -41,6 +41,7 @@ def score(
     there: `dvc repro reference@mnist`, once.
     """
     import json
+    import sys
 
     from ganvas.data import images
     from ganvas.workflow import instances, scoring
@@ -51,6 +52,8 @@ def score(
     found = scoring.score(images.resized(given, size), data)
     if given.shape[1] != size:
         found["resized_from"] = given.shape[1]
+    for warning in found.get("warnings", []):
+        print(f"warning: {warning}", file=sys.stderr)
     print(json.dumps(found, indent=2) if as_json else "\n".join(_table(found, path, dataset)))
 
 

@@ -38,11 +38,13 @@ def page(
     scores: Sequence[Mapping[str, str]],
     selection: Mapping[str, Any],
     classifier: Mapping[str, Any],
+    warnings: Sequence[str] = (),
 ) -> str:
     """The card of the generator that `model` made of `dataset`.
 
     `config` is the training's config.json, `scores` the rows of scores.csv as `csv.DictReader`
-    gives them, `selection` selection.json, `classifier` the data set's classifier.json.
+    gives them, `selection` selection.json, `classifier` the data set's classifier.json, `warnings`
+    those of metrics.json.
     """
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
@@ -59,4 +61,5 @@ def page(
         sections=[list(rows) for _, rows in groupby(scores, key=lambda row: row["extractor"])],
         selection=selection,
         classifier=classifier,
+        warnings=warnings,
     )

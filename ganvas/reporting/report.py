@@ -181,6 +181,9 @@ def _content(
         "histories": histories,
         "differing": differing,
         "agreeing": agreeing,
+        "distrust": dict.fromkeys(
+            warning for scores in metrics.values() for warning in scores.get("warnings", [])
+        ),
         "with_nearest": {
             model: at for model, at in models.items() if (at.samples / "nearest.png").exists()
         },

@@ -206,6 +206,15 @@ class Tracker:
 
         self._jobs.put(job)
 
+    def forget(self, tag: str) -> None:
+        """Take the tag away where the run has it."""
+
+        def job(client: "MlflowClient", run: str) -> None:
+            if tag in client.get_run(run).data.tags:
+                client.delete_tag(run, tag)
+
+        self._jobs.put(job)
+
     def picture(self, name: str, path: Path, step: int) -> None:
         """A picture among others of that name; mlflow ui shows them by step. No slash in `name`."""
 

@@ -21,6 +21,7 @@ from ganvas.workflow.instances import DataSet, Instance
 
 OF_A_MODEL = ("train", "select", "sample", "evaluate")
 DIRTY = ", with changes that were not committed"
+SCORES_WARNING = "warning.scores"  # beside the training's own, `warning`
 REBUILD_PATIENCE = 3600  # seconds: nothing else waits, and whole models may go to a far server
 
 
@@ -98,6 +99,11 @@ def samples(tracker: Tracker, instance: Instance) -> None:
 def scores(tracker: Tracker, instance: Instance) -> None:
     _input(tracker, instance.data, "test", "evaluation")
     tracker.metrics(_measured(instance))
+    warnings = json.loads((instance.results / "metrics.json").read_text()).get("warnings")
+    if warnings:
+        tracker.tags({SCORES_WARNING: "; ".join(warnings)})
+    else:
+        tracker.forget(SCORES_WARNING)  # of scores by an earlier classifier
 
 
 def measures(metrics: bytes) -> dict[str, float]:

@@ -7,7 +7,7 @@ import numpy as np
 from ganvas import devices
 from ganvas.data import datasets
 from ganvas.errors import GanvasError
-from ganvas.evaluation import features
+from ganvas.evaluation import features, trust
 from ganvas.evaluation.measures import RealPixels
 from ganvas.evaluation.scores import Scores
 from ganvas.evaluation.scores import score as score_images
@@ -16,11 +16,15 @@ from ganvas.workflow.instances import DataSet
 
 
 def score(images: np.ndarray, data: DataSet) -> Scores:
-    """Every measure of images uint8 (N, H, W), beside the floor of each."""
+    """Every measure of images uint8 (N, H, W), beside the floor of each.
+
+    `warnings` are there where an extractor is not to be trusted.
+    """
     names = data.settings.extractors
-    floors = data.results / "floor.json"
+    floors, classifier = data.results / "floor.json", data.results / "classifier.json"
     references = {name: data.reference(name) for name in names}
-    for path in (floors, data.classifier_weights, data.normalized, *references.values()):
+    needed = (floors, classifier, data.classifier_weights, data.normalized, *references.values())
+    for path in needed:
         if not path.exists():
             raise GanvasError(f"{path}: missing; make it with `dvc repro reference@{data.name}`")
     floor = json.loads(floors.read_text())
@@ -33,4 +37,6 @@ def score(images: np.ndarray, data: DataSet) -> Scores:
         RealPixels(train, floor["test_distance"]),
         data.params.seed,
     )
-    return scores | {"floor": {name: floor[name] for name in floor if name in scores}}
+    scores["floor"] = {name: floor[name] for name in floor if name in scores}
+    warnings = trust.warnings(json.loads(classifier.read_text())) if "classifier" in names else []
+    return scores | ({"warnings": warnings} if warnings else {})
