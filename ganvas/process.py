@@ -1,4 +1,4 @@
-"""How this process uses its machine: PyTorch's threads, and memory between iterations."""
+"""How this process uses its machine: PyTorch's threads, memory between iterations, the home."""
 
 import ctypes
 import math
@@ -27,7 +27,8 @@ def usable_processors(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 
 
 def configure() -> None:
-    """Set OpenMP's and malloc's defaults; a value that the environment already has wins."""
+    """Set OpenMP's and malloc's defaults and a home; what the environment already has wins."""
+    find_a_home()
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_processors()))
     # How long a thread that waits for the next piece of work keeps its processor: short, and each
     # waking costs a fifth of gan's time; long, and two trainings on the same processors stop each
@@ -35,6 +36,20 @@ def configure() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "50000")
     if not any(name.startswith("MALLOC_") for name in os.environ):
         keep_memory()
+
+
+def find_a_home() -> None:
+    """Where a container's user has no home, or may not write there, let .ganvas/ do.
+
+    MLflow does not start without one, and matplotlib would learn the fonts anew in every process.
+    """
+    instead = Path(".ganvas").absolute()
+    try:
+        home = Path.home()
+    except RuntimeError:  # neither HOME nor an entry in /etc/passwd
+        os.environ["HOME"] = str(home := instead)
+    if not os.access(home, os.W_OK):
+        os.environ.setdefault("MPLCONFIGDIR", str(instead / "matplotlib"))
 
 
 def keep_memory() -> None:

@@ -46,3 +46,36 @@ def test_pytorch_gets_as_many_threads_as_the_process_may_use() -> None:
 
     assert threads() == 1
     assert threads(OMP_NUM_THREADS="2") == 2  # what a person sets wins
+
+
+@pytest.mark.parametrize(
+    ("home", "fonts"),
+    [
+        (None, ".ganvas/matplotlib"),
+        ("/nowhere", ".ganvas/matplotlib"),
+        ("home", "home/.config/matplotlib"),
+    ],
+)
+def test_a_user_without_a_home_gets_one(home: str | None, fonts: str, tmp_path: Path) -> None:
+    """MLflow asks for it when it is imported, matplotlib for a folder in it."""
+    program = """if True:
+        import pwd
+        def unknown(uid):
+            raise KeyError(uid)
+        pwd.getpwuid = unknown
+        import ganvas, matplotlib
+        from pathlib import Path
+        print(Path.home(), matplotlib.get_configdir())"""
+    (tmp_path / "home").mkdir()
+    environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "MPLCONFIGDIR")}
+    environment |= {"HOME": str(tmp_path / home)} if home else {}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    expected = tmp_path / (home or ".ganvas")
+    assert done.stdout.split() == [str(expected), str(tmp_path / fonts)]
+    assert done.stderr == ""
