@@ -41,7 +41,7 @@ def locked(folder: Path) -> dict[str, Any]:
     return dict(YAML(typ="safe").load((folder / "dvc.lock").read_text())["stages"])
 
 
-def test_a_row_holds_everything_about_a_model(made: Path) -> None:
+def test_a_row_holds_everything_about_a_model(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     of_dcgan = runs(store(made))["digits-dcgan"]
     tags, entry = of_dcgan.data.tags, locked(made)["train@digits-dcgan"]
     assert tags["dvc.stage"] == "train@digits-dcgan"
@@ -58,6 +58,7 @@ def test_a_row_holds_everything_about_a_model(made: Path) -> None:
     assert split["path"] == "data/normalized/digits/train.safetensors"
     assert ("digits/train", split["md5"], "training") in inputs and len(inputs) == 2
     assert "system/cpu_utilization_percentage" in of_dcgan.data.metrics
+    monkeypatch.chdir(made)
     artifacts = mlflow.MlflowClient(store(made)).list_artifacts(of_dcgan.info.run_id, "report")
     names = {Path(artifact.path).name for artifact in artifacts}
     assert names == {"index.html", "card.md", "losses.png", "checkpoint-fid.png", "classes.png"}

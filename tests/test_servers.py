@@ -4,21 +4,18 @@ import os
 import pwd
 import secrets
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from background import answers, free_port, serving
 from repositories import commit, copy, edit, environment, ran, run
 from ruamel.yaml import YAML
 
@@ -30,7 +27,6 @@ CREDENTIALS = {
     "AWS_SECRET_ACCESS_KEY": "secret",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
-PATIENCE = 120  # seconds for a server to answer
 
 
 class Servers(NamedTuple):
@@ -57,48 +53,6 @@ def postgresql_binary(name: str) -> str | None:
     # Debian keeps a server's programs off PATH.
     folders = [str(folder) for folder in Path("/usr/lib/postgresql").glob("*/bin")]
     return shutil.which(name, path=os.pathsep.join([os.environ["PATH"], *folders]))
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def answers(url: str) -> None:
-    with urllib.request.urlopen(url, timeout=5):
-        pass
-
-
-@contextmanager
-def serving(
-    log: Path, command: list[str], ready: Callable[[], object], **options: Any
-) -> Iterator[None]:
-    """A server in a process group of its own, from when `ready` raises nothing to the end."""
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, **options
-        )
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                ready()
-                break
-            except Exception as error:  # whatever the client raises while nobody listens
-                alive = process.poll() is None and time.monotonic() < deadline
-                assert alive, f"{command}: {error}\n{log.read_text()}"
-            time.sleep(0.1)
-        yield
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 @contextmanager

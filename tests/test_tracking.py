@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -47,8 +48,73 @@ def test_a_run_holds_parameters_curves_pictures_and_tags(tmp_path: Path) -> None
     assert run.data.tags["a"] == "b" and run.data.tags["warning"] == "none"
     history = client(tmp_path).get_metric_history(run_id, "loss")
     assert len(history) == 2500 and history[-1].step == 2499
+    # Beside the store, whatever the working directory.
     files = {file.path for file in client(tmp_path).list_artifacts(run_id)}
-    assert {"images", "picture.png"} <= files
+    assert files == {"images", "picture.png"}
+    assert (tmp_path / "mlruns" / run_id / "artifacts" / "picture.png").exists()
+
+
+def places_in(root: Path) -> list[str]:
+    """Where the experiments, runs and models of a store say that their artifacts are."""
+    store = client(root)
+    known = store.search_experiments(order_by=["experiment_id ASC"])
+    found = [str(each.artifact_location) for each in known]
+    ids = [each.experiment_id for each in known]
+    of_runs = store.search_runs(ids, order_by=["attributes.start_time ASC"])
+    found += [str(each.info.artifact_uri) for each in of_runs]
+    for version in store.search_model_versions():
+        found.append(str(version.source))
+        found.append(store.get_model_version_download_uri(version.name, version.version))
+    return found
+
+
+def test_a_store_of_an_earlier_version_is_mended_after_a_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = tmp_path / "cũ 100%", tmp_path / "mới"
+    old.mkdir()
+    monkeypatch.chdir(old)  # where a store is made, MLflow's own experiment 0 has its place
+    store = client(old)
+    elsewhere = [(tmp_path / "mlruns2").as_uri(), f"{tmp_path}/other/mlruns/7", "s3://b/mlruns"]
+    for number, place in enumerate([(old / "mlruns").as_uri(), None, *elsewhere]):
+        experiment = store.create_experiment(f"experiment {number}", place)
+        if number < 2:
+            run_id = store.create_run(experiment).info.run_id
+            store.log_text(run_id, "text", "model/file")
+            store.create_registered_model(f"model {number}")
+            source = f"{store.get_run(run_id).info.artifact_uri}/model"
+            store.create_model_version(f"model {number}", source, run_id)
+    before = places_in(old)
+    assert all(place.startswith(("file:///", "/", "s3://")) for place in before)
+    old.rename(new)
+    runs.store(new)
+    after = places_in(new)
+    own = [re.sub(r"^.*/cũ 100%/|^file://.*/c%C5%A9%20100%25/", "", place) for place in before]
+    assert after == own and set(elsewhere) <= set(after)
+    assert [place for place in after if place not in elsewhere and place[:7] != "mlruns/"] == [
+        "mlruns"
+    ]
+    monkeypatch.chdir(tmp_path)
+    for version in client(new).search_model_versions():
+        found = mlflow.artifacts.download_artifacts(
+            artifact_uri=f"{version.source}/file", tracking_uri=client(new).tracking_uri
+        )
+        assert Path(found).read_text() == "text"
+
+
+def test_a_store_that_was_named_keeps_its_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs.connect(tmp_path, "digits")
+    place = (tmp_path / "mlruns").as_uri()
+    client(tmp_path).create_experiment("of a team", place)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    with Tracker(tmp_path, "digits", "a"):
+        pass
+    assert place in places_in(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    runs.store(tmp_path)
+    assert place not in places_in(tmp_path)
 
 
 def test_the_next_stage_finds_the_run_by_the_generator(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def download(uri: str, root: Path, folder: Path) -> tuple[str, Path]:
         except (OSError, MlflowException):
             raise GanvasError(
                 f"{uri}: version {number} is registered, but its files cannot be fetched from "
-                f"{source}; if the repository was moved, draw from its models/ instead"
+                f"{source}; draw from a folder of models/ instead"
             ) from None
     return number, Path(path)
 

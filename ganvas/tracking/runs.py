@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from filelock import FileLock
 
 from ganvas.errors import GanvasError
+from ganvas.tracking import places
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -331,14 +332,17 @@ def connect(root: Path, experiment: str) -> tuple["MlflowClient", str]:
         client = _client(root)
         known = client.get_experiment_by_name(experiment)
         if known is None:
-            artifacts = None if _server() else (root / "mlruns").as_uri()
+            artifacts = None if _server() else (root / places.ARTIFACTS).as_uri()
             try:
                 made = client.create_experiment(experiment, artifact_location=artifacts)
-                return client, str(made)
             except MlflowException:  # another machine was first
                 known = client.get_experiment_by_name(experiment)
                 if known is None:
                     raise
+            else:
+                if artifacts:  # MLflow makes any place absolute that it is given
+                    places.make_relative(root)
+                return client, str(made)
         return client, str(known.experiment_id)
 
 
@@ -365,7 +369,7 @@ def search(root: Path, experiment: str, filter_string: str = "") -> "list[Run]":
 
 def store(root: Path) -> "MlflowClient | None":
     """A client to read with; None where there is no store."""
-    return _client(root) if _server() or (root / "mlflow.db").exists() else None
+    return _client(root) if _server() or (root / places.STORE).exists() else None
 
 
 @contextmanager
@@ -385,7 +389,10 @@ def moment(run: "Run") -> str:
 
 
 def _client(root: Path) -> "MlflowClient":
-    """MLFLOW_TRACKING_URI, else mlflow.db in `root`: what a bare `mlflow ui` opens there."""
+    """MLFLOW_TRACKING_URI, else mlflow.db in `root`: what a bare `mlflow ui` opens there.
+
+    Only in the latter the places of artifacts are seen to.
+    """
     # A server that does not answer is given up on within seconds, not mlflow's minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -397,7 +404,12 @@ def _client(root: Path) -> "MlflowClient":
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # its import sets INFO
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # a line for each attempt
-    return mlflow.MlflowClient(_server() or f"sqlite:///{root / 'mlflow.db'}")
+    if server := _server():
+        return mlflow.MlflowClient(server)
+    client = mlflow.MlflowClient(f"sqlite:///{root / places.STORE}")
+    places.make_relative(root)
+    places.find_beside_store()
+    return client
 
 
 def _server() -> str | None:
