@@ -12,9 +12,11 @@ from mlflow.entities import Run
 from repositories import commit, edit, ran, run
 from ruamel.yaml import YAML
 
+from ganvas.reporting import scoreboard
 from ganvas.workflow import lineage
 
 LINEAGE = ("python", "-m", "ganvas", "lineage")
+DESCRIPTION = "mlflow.note.content"
 
 
 def runs(uri: str) -> dict[str, Run]:
@@ -62,6 +64,27 @@ def test_a_row_holds_everything_about_a_model(made: Path, monkeypatch: pytest.Mo
     artifacts = mlflow.MlflowClient(store(made)).list_artifacts(of_dcgan.info.run_id, "report")
     names = {Path(artifact.path).name for artifact in artifacts}
     assert names == {"index.html", "card.md", "losses.png", "checkpoint-fid.png", "classes.png"}
+
+
+def test_descriptions_say_what_the_data_are_and_how_a_model_did(made: Path) -> None:
+    def fid(path: str) -> str:
+        found = json.loads((made / "results/digits" / path).read_text())
+        return f"**{scoreboard.number(found['classifier']['fid'])}**"
+
+    of_data = mlflow.MlflowClient(store(made)).get_experiment_by_name("digits").tags[DESCRIPTION]
+    assert of_data.startswith("The 1,797 handwritten digits inside scikit-learn")
+    assert f"against real test images, is {fid('floor.json')}." in of_data
+    assert "`reports/digits/index.html`" in of_data
+    for name, of_model in runs(store(made)).items():
+        model = name.removeprefix("digits-")
+        selected = json.loads((made / f"results/digits/{model}/selection.json").read_text())
+        of_run = of_model.data.tags[DESCRIPTION]
+        assert of_run.startswith(
+            f"FID {fid(f'{model}/metrics.json')} (`classifier`), where the floor is "
+            f"{fid('floor.json')}, by the generator of epoch {selected['epoch']}."
+        )
+        assert "Report: `reports/digits/index.html`" in of_run
+        assert f"`dvc repro evaluate@{name}`" in of_run
 
 
 def test_the_best_generator_is_registered_as_such(made: Path) -> None:
@@ -246,7 +269,8 @@ def test_rebuild_fills_an_empty_store_from_the_files(made: Path, tmp_path: Path)
     assert there.data.metrics == pytest.approx(measured, rel=1e-5)
     for key, value in here.data.tags.items():
         # Rebuilt from git, the commit is the one that holds the result, not the one it ran at.
-        if key.startswith(("dvc.", "ganvas.")) and not key.endswith(".commit"):
+        same = ("dvc.", "ganvas.", DESCRIPTION)
+        if key.startswith(same) and not key.endswith(".commit"):
             assert there.data.tags[key] == value, key
     head = run(made, "git", "rev-parse", "HEAD").stdout.strip()
     assert there.data.tags["dvc.train.commit"] == head

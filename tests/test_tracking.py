@@ -117,6 +117,25 @@ def test_a_store_that_was_named_keeps_its_places(
     assert place not in places_in(tmp_path)
 
 
+def test_experiments_and_runs_are_described_until_a_person_does(tmp_path: Path) -> None:
+    def described(*texts: str) -> tuple[str, str]:
+        for text in texts:
+            with Tracker(tmp_path, "digits", "a", about=f"data {text}", generator="g") as tracker:
+                tracker.describe(f"run {text}")
+        known = client(tmp_path).get_experiment_by_name("digits")
+        [run] = runs.search(tmp_path, "digits")
+        assert known.tags[runs.KIND_TAG] == "custom_model_development"
+        return known.tags["mlflow.note.content"], run.data.tags["mlflow.note.content"]
+
+    assert described("1", "2") == ("data 2", "run 2")
+    [run] = runs.search(tmp_path, "digits")
+    client(tmp_path).set_experiment_tag(run.info.experiment_id, "mlflow.note.content", "mine")
+    client(tmp_path).set_tag(run.info.run_id, "mlflow.note.content", "run 2, a good one")
+    assert described("3") == ("mine", "run 2, a good one")
+    client(tmp_path).set_experiment_tag(run.info.experiment_id, "mlflow.note.content", "")
+    assert described("4") == ("data 4", "run 2, a good one")
+
+
 def test_the_next_stage_finds_the_run_by_the_generator(tmp_path: Path) -> None:
     with Tracker(tmp_path, "digits", "a") as tracker:
         tracker.keep_run_id(tmp_path / "trained")

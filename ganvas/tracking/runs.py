@@ -4,6 +4,7 @@ Everything is written by a thread of its own, so that a slow, locked or absent s
 in the log and never a training run; the results are the same without it.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -37,6 +38,11 @@ COLOURS = (
     *("#2272b4", "#de7921", "#3ba65e", "#8a63bf", "#c82d4c"),
     *("#04867d", "#b45091", "#a6630c", "#4299e0", "#5f7281"),
 )
+# So that its page shows training runs, not prompts and judges. MLflow 3.17 does not ask it: there
+# each browser keeps its own choice.
+KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
+DESCRIPTION_TAG = "mlflow.note.content"  # Markdown
+DESCRIBED_TAG = "ganvas.description"  # sha256 of the one written here: a person's own stays
 
 T = TypeVar("T")
 Job = Callable[["MlflowClient", str], object]
@@ -65,9 +71,10 @@ class Tracker:
     """One MLflow run, written behind the caller's back: nothing that writes waits, or raises.
 
     The run is found by `run_id` or by the hash of the generator it trained; failing that, a new
-    one is opened in the experiment `experiment`. `system` adds the load of processor, memory, disk
-    and GPU. Use as a context; leaving it waits `patience` seconds (`PATIENCE`) at most for what is
-    still unwritten, and so do the questions `ask` and `origin`.
+    one is opened in the experiment `experiment`, whose description, in Markdown, is `about`.
+    `system` adds the load of processor, memory, disk and GPU. Use as a context; leaving it waits
+    `patience` seconds (`PATIENCE`) at most for what is still unwritten, and so do the questions
+    `ask` and `origin`.
     """
 
     def __init__(
@@ -76,6 +83,7 @@ class Tracker:
         experiment: str,
         name: str,
         *,
+        about: str = "",
         enabled: bool = True,
         run_id: str | None = None,
         generator: str | None = None,
@@ -83,7 +91,7 @@ class Tracker:
         system: bool = False,
         patience: float | None = None,
     ) -> None:
-        self._root, self._experiment, self._name = root, experiment, name
+        self._root, self._experiment, self._name, self._about = root, experiment, name, about
         self._run_id, self._generator, self._tags = run_id, generator, dict(tags or {})
         self._jobs: queue.SimpleQueue[Job | list[Point] | None] = queue.SimpleQueue()
         self._ended: int | None = None  # when training did: the run's duration stays training's
@@ -216,6 +224,15 @@ class Tracker:
 
         self._jobs.put(job)
 
+    def describe(self, text: str) -> None:
+        """The run's description, in Markdown; one that a person wrote or edited stays."""
+
+        def job(client: "MlflowClient", run: str) -> None:
+            for key, value in _description(client.get_run(run).data.tags, text).items():
+                client.set_tag(run, key, value)
+
+        self._jobs.put(job)
+
     def picture(self, name: str, path: Path, step: int) -> None:
         """A picture among others of that name; mlflow ui shows them by step. No slash in `name`."""
 
@@ -286,6 +303,10 @@ class Tracker:
 
     def _open(self) -> tuple["MlflowClient", str]:
         client, experiment = connect(self._root, self._experiment)
+        known = client.get_experiment(experiment).tags
+        for key, value in ({KIND_TAG: KIND} | known | _description(known, self._about)).items():
+            if known.get(key) != value:
+                client.set_experiment_tag(experiment, key, value)
         run = self._find(client, experiment)
         client.update_run(run, "RUNNING")
         return client, run
@@ -309,6 +330,18 @@ class Tracker:
             self._tags[GENERATOR_TAG] = self._generator
         tags = {COLOUR_TAG: _free_colour(client, experiment), **self._tags}
         return str(client.create_run(experiment, run_name=self._name, tags=tags).info.run_id)
+
+
+def _description(tags: Mapping[str, str], text: str) -> dict[str, str]:
+    """The tags that describe, beside those there are; none where a person did."""
+    now = tags.get(DESCRIPTION_TAG)
+    if not text or (now and _sha256(now) != tags.get(DESCRIBED_TAG)):
+        return {}
+    return {DESCRIPTION_TAG: text, DESCRIBED_TAG: _sha256(text)}
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _free_colour(client: "MlflowClient", experiment: str) -> str:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from ganvas.config import Recipe
 from ganvas.errors import GanvasError
+from ganvas.reporting import card, scoreboard
 from ganvas.tracking import registry
 from ganvas.tracking.events import Events
 from ganvas.tracking.runs import GENERATOR_TAG, Input, Tracker
@@ -22,6 +23,21 @@ from ganvas.workflow.instances import DataSet, Instance
 OF_A_MODEL = ("train", "select", "sample", "evaluate")
 DIRTY = ", with changes that were not committed"
 SCORES_WARNING = "warning.scores"  # beside the training's own, `warning`
+# The descriptions of an experiment and of a run, in Markdown.
+ABOUT_DATA = (
+    "{data}\n\n"
+    "A run is a trained model. Tick two or more and choose Compare: of `{extractor}.fid` lower is "
+    "better.{floor} FIDs compare where they were measured alike, which the tag `scale` of a "
+    "registered model's version says.\n\n"
+    "All models side by side: `{page}`."
+)
+ABOUT_FLOOR = " The floor, real training images against real test images, is **{fid}**."
+ABOUT_RUN = (
+    "FID **{fid}** (`{extractor}`){beside}, by the generator of epoch {epoch}.\n\n"
+    "Report: `{page}`, and `report` among the artifacts.\n\n"
+    "Made again by `dvc repro {stage}`; `ganvas lineage` with this run's id says from which code, "
+    "parameters and data, and how to bring these back."
+)
 REBUILD_PATIENCE = 3600  # seconds: nothing else waits, and whole models may go to a far server
 
 
@@ -31,6 +47,7 @@ def of_training(instance: Instance, run_id: Path) -> Tracker:
         paths.ROOT,
         instance.data.name,
         instance.name,
+        about=_about(instance.data),
         enabled=instance.params.tracking.enabled,
         run_id=run_id.read_text() if run_id.exists() else None,
         tags=_code(),
@@ -48,6 +65,7 @@ def of_model(instance: Instance) -> Tracker:
         paths.ROOT,
         instance.data.name,
         instance.name,
+        about=_about(instance.data),
         enabled=instance.params.tracking.enabled,
         generator=provenance.dvc_hash(instance.generators),
         tags=_code(),
@@ -104,6 +122,18 @@ def scores(tracker: Tracker, instance: Instance) -> None:
         tracker.tags({SCORES_WARNING: "; ".join(warnings)})
     else:
         tracker.forget(SCORES_WARNING)  # of scores by an earlier classifier
+    data, extractor = instance.data, instance.data.settings.extractors[0]
+    floor = _floor(data)
+    tracker.describe(
+        ABOUT_RUN.format(
+            fid=scoreboard.number(_measured(instance)[f"{extractor}.fid"]),
+            extractor=extractor,
+            beside=f", where the floor is **{floor}**" if floor else "",
+            epoch=_selected(instance)["epoch"],
+            page=data.page,
+            stage=pipeline.named("evaluate", instance),
+        )
+    )
 
 
 def measures(metrics: bytes) -> dict[str, float]:
@@ -179,6 +209,7 @@ def rebuild(entries: Mapping[str, pipeline.Entry], instance: Instance, known: bo
         paths.ROOT,
         instance.data.name,
         instance.name,
+        about=_about(instance.data),
         generator=generator,
         tags=code,
         patience=REBUILD_PATIENCE,
@@ -235,6 +266,25 @@ def _code() -> dict[str, str]:
     }
     experiment = provenance.experiment()
     return found | ({"dvc.experiment": experiment} if experiment else {})
+
+
+def _about(data: DataSet) -> str:
+    floor = _floor(data)
+    return ABOUT_DATA.format(
+        data=card.DATA.get(data.name, card.ELSEWHERE),
+        extractor=data.settings.extractors[0],
+        floor=ABOUT_FLOOR.format(fid=floor) if floor else "",
+        page=data.page,
+    )
+
+
+def _floor(data: DataSet) -> str | None:
+    """The FID of real training images; None where stage `reference` has left none to read."""
+    try:
+        floor = json.loads((data.results / "floor.json").read_text())
+        return scoreboard.number(floor[data.settings.extractors[0]]["fid"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _input(tracker: Tracker, data: DataSet, split: str, context: str) -> None:
