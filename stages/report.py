@@ -19,6 +19,7 @@ def main(data: DataSet) -> None:
         model: report.Folders(instance.folder, instance.samples, instance.results)
         for model, instance in instances.items()
     }
+    provenance.warn()
     normalized = _hash(data.normalized, data)
     generators = {model: _hash(each.generators, data) for model, each in instances.items()}
     with ExitStack() as stack:
@@ -29,7 +30,7 @@ def main(data: DataSet) -> None:
         for instance in instances.values():
             _write_about(instance)
         lineage = report.Lineage(
-            commit=provenance.commit(),
+            commit=provenance.commit() or provenance.unknown(),
             dirty=provenance.dirty(),
             data=normalized,
             generators=generators,

@@ -292,6 +292,39 @@ def test_rebuild_fills_an_empty_store_from_the_files(made: Path, tmp_path: Path)
     ]
 
 
+def test_what_git_does_not_say_is_unknown(made: Path, tmp_path: Path) -> None:
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    untrusted = {
+        "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "MLFLOW_TRACKING_URI": other,
+    }
+    unknown = "unknown: git does not trust this folder"
+    edit(made, tracking__enabled=True)
+    of_model = ("--dataset", "digits", "--model", "gan")
+    done = run(made, "python", "-m", "stages.train", *of_model, **untrusted)
+    assert done.stderr.count("--add safe.directory") == 1
+    of_gan = runs(other)["digits-gan"]
+    for tag in ("dvc.train.commit", "mlflow.source.git.commit"):
+        assert of_gan.data.tags[tag] == unknown
+    assert of_gan.data.tags["mlflow.source.git.dirty"] == "unknown"
+
+    done = run(made, "python", "-m", "stages.report", "--dataset", "digits", **untrusted)
+    assert done.stderr.count("--add safe.directory") == 1
+    assert unknown in (made / "reports/digits/index.html").read_text()
+
+    done = run(made, *LINEAGE, "results/digits/floor.json", **untrusted)
+    assert "\ncommit      unknown: git" in done.stdout and done.stderr.count("\n") == 1
+    # With git mended what was recorded stays unknown, and no command is invented.
+    outs = of_gan.data.tags["dvc.train.outs"].replace('.dir"', 'f.dir"')
+    mlflow.MlflowClient(other).set_tag(of_gan.info.run_id, "dvc.train.outs", outs)
+    for variables in (untrusted, {"MLFLOW_TRACKING_URI": other}):
+        shown = run(made, *LINEAGE, of_gan.info.run_id, **variables).stdout
+        assert f"\ncommit      {unknown}\n" in shown
+        (command,) = re.findall(r"^bring back +(.*)$", shown, re.MULTILINE)
+        assert command.startswith("none is certain: ") and command.endswith(unknown)
+
+
 def test_rebuild_writes_nothing_by_halves(made: Path, tmp_path: Path) -> None:
     empty = f"sqlite:///{tmp_path / 'other.db'}"
     history = made / "models/digits/gan/history.csv"

@@ -116,6 +116,48 @@ class TestCommit:
         assert provenance.dirty() is False
 
 
+class TestTrouble:
+    """Git is there, and the repository, but git does not answer."""
+
+    def test_is_a_folder_of_another_user(
+        self,
+        outside: Path,
+        git: Git,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        head = git("rev-parse", "HEAD")
+        monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(outside.parent / "gitconfig"))
+        monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+        assert provenance.commit() is None
+        assert provenance.recorded(None) == "unknown: git does not trust this folder"
+        provenance.warn()
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "git does not trust this folder" in line
+        # What it proposes mends it.
+        subprocess.run(line.split("`")[1], shell=True, check=True)
+        assert provenance.trouble() is None
+        assert provenance.recorded(provenance.commit()) == head
+
+    @pytest.mark.usefixtures("git")
+    def test_is_no_git(
+        self, outside: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("PATH", str(outside / "nowhere"))
+        assert provenance.recorded(provenance.commit()) == "unknown: git is not installed"
+        provenance.warn()
+        assert capsys.readouterr().err.count("\n") == 1
+
+    def test_is_not_a_folder_without_a_commit(
+        self, outside: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert provenance.recorded(provenance.commit()) == "none"
+        subprocess.run(["git", "init", "--quiet"], check=True)
+        assert provenance.recorded(provenance.commit()) == "none"
+        provenance.warn()
+        assert capsys.readouterr().err == ""
+
+
 @pytest.mark.usefixtures("git")
 class TestDirty:
     def test_is_not_a_fresh_commit(self) -> None:

@@ -491,6 +491,14 @@ def test_it_refuses_what_is_not_of_one_clean_commit(folder: Path, wrong: str, sa
         run(folder, "git", "reset", "-q", "--hard", at)
 
 
+def test_it_refuses_where_git_does_not_answer(folder: Path) -> None:
+    before = written(folder)
+    untrusted = {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
+    done = run(folder, *PUBLISH, check=False, **untrusted)
+    assert done.returncode == 1 and written(folder) == before
+    assert len(done.stderr.splitlines()) == 1 and "--add safe.directory" in done.stderr
+
+
 # The two READMEs.
 
 

@@ -32,10 +32,12 @@ def lineage(
     from ganvas import config
     from ganvas.errors import GanvasError
     from ganvas.workflow import lineage as library
+    from ganvas.workflow import provenance
 
     params = config.load()
     if [what is not None, verify, rebuild].count(True) != 1:
         raise GanvasError("lineage: give a file, a folder, a run's id, --verify or --rebuild")
+    provenance.warn()
     if verify:
         return library.verify(params)
     if rebuild:

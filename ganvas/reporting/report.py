@@ -50,7 +50,7 @@ class Folders(NamedTuple):
 class Lineage(NamedTuple):
     """What made the figures; the dictionaries are by model."""
 
-    commit: str | None  # None: no git
+    commit: str | None  # or why it is unknown; None: no repository, or no commit in it
     dirty: bool  # code or parameters differed from the commit
     data: str  # hash of the normalized images
     generators: Mapping[str, str]  # hashes of the generators' checkpoints

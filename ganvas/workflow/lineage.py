@@ -45,7 +45,7 @@ def _of_path(what: str, params: Params) -> Iterable[Line]:
     # Where no run says it: dvc.lock is committed after the stage has run.
     recorded = mirror.recorded(made[0].data.tags, entry.name) if made else None
     commit = recorded["commit"] if recorded else provenance.recording_commit(entry.outs[outs[0]])
-    yield "commit", commit or "none holds it yet: commit dvc.lock"
+    yield "commit", commit or provenance.unknown() or "none holds it yet: commit dvc.lock"
     for key, value in pipeline.leaves(entry.params):
         yield "parameter", f"{key}: {value}"
     for dep, md5 in entry.deps.items():
@@ -110,12 +110,16 @@ def _bring_back(run: "store.Run", outs: Mapping[str, str]) -> list[str]:
     md5 = next((md5 for out, md5 in outs.items() if out.endswith("/generator")), None)
     if md5 is None:
         return ["none is known: another run, or none that was tracked, trained its generator"]
+    if unknown := provenance.unknown():
+        return [f"none is certain: commits are {unknown}"]
     name = run.data.tags.get("dvc.experiment")
     if name and not _of_experiment(run, name):
         return [f"dvc exp apply {name}"]
     if commit := provenance.recording_commit(md5):
         return [f"{_code_of(commit)} && dvc checkout --force"]
     commit = run.data.tags.get("mlflow.source.git.commit", "none")
+    if commit.startswith("unknown"):
+        return [f"none is certain: its commit is {commit}"]
     code, changes = _differences(run, commit)
     target = _stage([*_stages(run)][-1], run)
     if code:
@@ -184,6 +188,8 @@ def verify(params: Params) -> bool:
 
 def _of_experiment(run: "store.Run", name: str) -> list[str]:
     """In what a run differs from the experiment that made it, whose files are not here."""
+    if unknown := provenance.unknown():
+        return [f"experiment {name} is {unknown}"]
     found = [
         f"experiment {name} is not here: removed, stopped early, or another clone's; if nobody "
         f"misses it, `mlflow runs delete --run-id {run.info.run_id}`"

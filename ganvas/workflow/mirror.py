@@ -43,6 +43,8 @@ REBUILD_PATIENCE = 3600  # seconds: nothing else waits, and whole models may go 
 
 def of_training(instance: Instance, run_id: Path) -> Tracker:
     """The run of a training that begins, or goes on: then `run_id` holds its id."""
+    if instance.params.tracking.enabled:
+        provenance.warn()
     tracker = Tracker(
         paths.ROOT,
         instance.data.name,
@@ -50,7 +52,7 @@ def of_training(instance: Instance, run_id: Path) -> Tracker:
         about=_about(instance.data),
         enabled=instance.params.tracking.enabled,
         run_id=run_id.read_text() if run_id.exists() else None,
-        tags=_code(),
+        tags=_code(provenance.commit(), provenance.dirty()),
         system=True,
     )
     tracker.keep_run_id(run_id)
@@ -68,7 +70,7 @@ def of_model(instance: Instance) -> Tracker:
         about=_about(instance.data),
         enabled=instance.params.tracking.enabled,
         generator=provenance.dvc_hash(instance.generators),
-        tags=_code(),
+        tags=_code(provenance.commit(), provenance.dirty()),
     )
     tracker.params(instance.parameters)
     return tracker
@@ -179,7 +181,7 @@ def tags(entry: pipeline.Entry, commit: str | None, dirty: bool = False) -> dict
     """A stage's entry of dvc.lock as tags; `dvc.stage` is the one that trained."""
     found = {
         f"dvc.{entry.name}": entry.key,
-        f"dvc.{entry.name}.commit": f"{commit or 'none'}{DIRTY if dirty else ''}",
+        f"dvc.{entry.name}.commit": f"{provenance.recorded(commit)}{DIRTY if dirty else ''}",
         f"dvc.{entry.name}.deps": json.dumps(entry.deps),
         f"dvc.{entry.name}.params": json.dumps(entry.params),
         f"dvc.{entry.name}.outs": json.dumps(entry.outs),
@@ -203,8 +205,7 @@ def rebuild(entries: Mapping[str, pipeline.Entry], instance: Instance, known: bo
         stage: provenance.recording_commit(next(iter(entry.outs.values())))
         for stage, entry in of_model.items()
     }
-    code = _code() | {"mlflow.source.git.commit": commits["train"] or "none"}
-    code["mlflow.source.git.dirty"] = "false"
+    code = _code(commits["train"], dirty=False)
     with Tracker(
         paths.ROOT,
         instance.data.name,
@@ -257,12 +258,13 @@ def recorded(tags: Mapping[str, str], stage: str) -> dict[str, Any] | None:
     return {"key": tags[f"dvc.{stage}"], "commit": tags[f"dvc.{stage}.commit"], **parts}
 
 
-def _code() -> dict[str, str]:
+def _code(commit: str | None, dirty: bool) -> dict[str, str]:
+    known = commit or not provenance.unknown()
     found = {
         "mlflow.source.name": "dvc.yaml",
         "mlflow.source.type": "PROJECT",
-        "mlflow.source.git.commit": provenance.commit() or "none",
-        "mlflow.source.git.dirty": str(provenance.dirty()).lower(),
+        "mlflow.source.git.commit": provenance.recorded(commit),
+        "mlflow.source.git.dirty": str(dirty).lower() if known else "unknown",
     }
     experiment = provenance.experiment()
     return found | ({"dvc.experiment": experiment} if experiment else {})

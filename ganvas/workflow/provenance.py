@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +13,7 @@ WRITTEN_BY_REPRO = (":!dvc.lock", ":!results")
 
 
 def git(*arguments: str) -> str | None:
-    """Git's answer, or None where there is no git, no repository or no commit."""
+    """Git's answer; None where there is no repository or no commit, or `trouble`."""
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
@@ -20,8 +21,40 @@ def git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
+def trouble() -> tuple[str, str] | None:
+    """What keeps git from answering, and its remedy; None where git answers, or has no repository.
+
+    A folder that is another user's, as a volume in a container often is, git does not read.
+    """
+    try:
+        done = subprocess.run(["git", "rev-parse"], capture_output=True, text=True)
+    except OSError:
+        return "git is not installed", "install it"
+    # The command that git itself proposes, in whatever language it does.
+    remedy = [line.strip() for line in done.stderr.splitlines() if "--add safe.directory" in line]
+    return ("git does not trust this folder", f"type `{remedy[0]}`") if remedy else None
+
+
+def warn() -> None:
+    """A line on standard error where there is `trouble`."""
+    if found := trouble():
+        why, remedy = found
+        print(f"warning: {why}, so commits are unknown; {remedy}", file=sys.stderr)
+
+
+def unknown() -> str | None:
+    """What is recorded where `trouble` hides the commit."""
+    found = trouble()
+    return f"unknown: {found[0]}" if found else None
+
+
 def commit() -> str | None:
     return git("rev-parse", "HEAD")
+
+
+def recorded(commit: str | None) -> str:
+    """A commit as records name it; without one `unknown`, or `none` where there is none."""
+    return commit or unknown() or "none"
 
 
 def dirty(*apart: str) -> bool:

@@ -69,6 +69,8 @@ def _of_one_commit(params: Params) -> Entries:
     entries = pipeline.locked()
     if not entries:
         raise GanvasError("publish: there is no dvc.lock; `dvc repro` makes it and the results")
+    if found := provenance.trouble():
+        raise GanvasError(f"publish: {'; '.join(found)}")
     if provenance.commit() is None:
         raise GanvasError("publish: no commit to name; commit the code first")
     if provenance.dirty("docs", *READMES):
