@@ -52,7 +52,7 @@ def test_pytorch_gets_as_many_threads_as_the_process_may_use() -> None:
     ("home", "fonts"),
     [
         (None, ".ganvas/matplotlib"),
-        ("/nowhere", ".ganvas/matplotlib"),
+        ("file/home", ".ganvas/matplotlib"),  # not even root makes that
         ("home", "home/.config/matplotlib"),
     ],
 )
@@ -67,6 +67,7 @@ def test_a_user_without_a_home_gets_one(home: str | None, fonts: str, tmp_path: 
         from pathlib import Path
         print(Path.home(), matplotlib.get_configdir())"""
     (tmp_path / "home").mkdir()
+    (tmp_path / "file").touch()
     environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "MPLCONFIGDIR")}
     environment |= {"HOME": str(tmp_path / home)} if home else {}
     done = subprocess.run(
