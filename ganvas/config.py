@@ -128,7 +128,7 @@ class Tracking(Section):
 
 class Dataset(Section):
     validation_images: Annotated[int, Field(ge=2)]
-    seed_deviation: Annotated[float, Field(ge=0, lt=1)]
+    seed_deviation: Annotated[float, Field(ge=0, lt=1)] = 0.0  # not measured
     extractors: Annotated[list[Extractor], Field(min_length=1)]
     classifier: dict[str, Any]
     models: dict[str, dict[str, Any]]

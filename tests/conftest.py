@@ -92,6 +92,7 @@ def _make_original(folder: Path) -> None:
         matrix__datasets=["digits"],
         datasets__digits__models={"gan": dict(tiny), "dcgan": dict(tiny)},
         datasets__digits__classifier={"epochs": 2},
+        datasets__digits__seed_deviation=0.0,
         train__log_every=5,
         train__pictures=[10, 20],
         select__images=100,

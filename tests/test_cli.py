@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from repositories import ROOT, environment, run
+from repositories import ROOT, edit, environment, run
 
 from ganvas.cli import draw, freshness, lineage, main, publish, score, summary
 
@@ -186,6 +186,8 @@ class TestEnds:
             env=environment(PYTHONPATH=str(ROOT)),
             stderr=subprocess.PIPE,
             text=True,
+            # What a shell runs in the background ignores Ctrl-C, and so would this.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         try:
             with fifo.open("w"):  # until the program reads
@@ -210,6 +212,12 @@ class TestSummary:
         assert len(rows["gan"]) == len(rows["dcgan"]) == len(rows["real images"]) == 5
         assert float(rows["dcgan"][0]) == pytest.approx(float(fid), abs=0.006)
         assert "reports/digits/index.html" in shown
+        assert "none is ahead" not in shown
+        before = (repository / "params.yaml").read_text()
+        edit(repository, datasets__digits__seed_deviation=0.9)
+        shown = run(repository, *GANVAS, "summary", "--dataset", "digits").stdout
+        (repository / "params.yaml").write_text(before)
+        assert "gan and dcgan: seeds make more of a difference in FID, none is ahead." in shown
 
     def test_without_scores_says_what_makes_them(self, tmp_path: Path) -> None:
         (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())

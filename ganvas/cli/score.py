@@ -77,4 +77,5 @@ def _table(found: dict[str, Any], path: Path, dataset: str) -> Iterator[str]:
                 f"{cell['text']} ± {cell['deviation']}" if cell["deviation"] else cell["text"]
                 for cell in (row["cells"]["value"], row["floor"])
             )
-            yield f"{row['title']:<24}{value:>20}{floor:>20}  {row['direction']}"
+            shown = row["measure"]
+            yield f"{shown.title:<24}{value:>20}{floor:>20}  {shown.direction}"
