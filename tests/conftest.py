@@ -24,12 +24,18 @@ MIRROR = os.environ.get(download.MIRROR)  # as pytest was started: a test may un
 LONGEST = (
     "test_pipeline",
     "test_inception_pipeline",
+    "test_run",
     "test_lineage",
     "test_results",
     "test_servers",
+    "test_moved",
+    "test_draw",
     "test_parts",
-    "test_run",
     "test_serving",
+    "test_trust",
+    "test_score",
+    "test_cli",
+    "test_tracking",
 )
 
 
