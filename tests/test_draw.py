@@ -15,6 +15,7 @@ from ganvas import networks
 from ganvas.cli import main
 from ganvas.drawing import export, sampling, walks
 from ganvas.training import checkpoints
+from ganvas.workflow import paths
 
 LATENT = 16
 Draw = Callable[..., str]
@@ -50,6 +51,9 @@ def expected(epoch: int, count: int, seed: int) -> np.ndarray:
 @pytest.fixture
 def draw(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Draw:
     """The command, in this process; what it says, on standard error alone."""
+
+    # Not the repository in which the tests were started, which may have a store.
+    monkeypatch.setattr(paths, "ROOT", Path.cwd())
 
     def call(*typed: object, code: int | str | None = None) -> str:
         monkeypatch.setattr(sys, "argv", ["ganvas", "draw", *map(str, typed)])

@@ -23,6 +23,8 @@ def make(
     folder: Path, *arguments: str, **variables: str | None
 ) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull} | variables
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # of the make that runs the tests
+        environment[name] = None
     return subprocess.run(
         ["make", "PYTHON=false", *arguments],  # what would install, fails
         cwd=folder,
