@@ -35,7 +35,7 @@ $(BIN)/.ready-dev: $(BIN)/.ready
 	touch $@
 
 quickstart: check setup  ## the whole pipeline on the embedded digits, GAN and DCGAN: a few minutes
-	@echo 'Trains and scores gan and dcgan on digits: 14 stages, some 2 minutes on 2 cores.'
+	@echo 'Trains and scores gan and dcgan on digits: 14 stages, some 3 minutes on 2 cores.'
 	dvc repro report@digits
 	ganvas summary --dataset digits
 
