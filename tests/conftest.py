@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import pytest
 from filelock import FileLock
 from repositories import Files, commit, copy, edit, files, make, run
 from ruamel.yaml import YAML
+from threadpoolctl import threadpool_limits
 
 # Workers with all threads each would slow each other down. Inherited by what tests start; before
 # ganvas is imported, which sets as many as there are processors.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
 
 from ganvas import process
 from ganvas.data import download
@@ -70,6 +74,16 @@ def mirror() -> Path:
     if "://" in MIRROR:
         pytest.skip(f"NOT TESTED: {download.MIRROR} is a URL; this test reads a folder")
     return Path(MIRROR)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As what repositories.py starts has: with another number sums are rounded otherwise."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with threadpool_limits(1):  # NumPy's and SciPy's too
+        yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

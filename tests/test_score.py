@@ -22,6 +22,8 @@ from ganvas.reporting import scoreboard
 ROOT = Path(__file__).parents[1]
 GOOD = np.random.default_rng(0).integers(0, 256, (120, 28, 28), dtype=np.uint8)
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def score(
     folder: Path, images: Path, dataset: str = "digits", *options: str

@@ -13,6 +13,8 @@ from stages import evaluate, report
 
 ROOT = Path(__file__).parents[1]
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def warned(stage: str, stderr: str) -> list[str]:
     return [line for line in stderr.splitlines() if line.startswith(f"warning: {stage}: ")]
