@@ -73,9 +73,6 @@ def _table(found: dict[str, Any], path: Path, dataset: str) -> Iterator[str]:
         yield f"\n{section['about']}:\n"
         yield f"{'measure':<24}{'value':>20}{'floor':>20}"
         for row in section["rows"]:
-            value, floor = (
-                f"{cell['text']} ± {cell['deviation']}" if cell["deviation"] else cell["text"]
-                for cell in (row["cells"]["value"], row["floor"])
-            )
+            value, floor = map(scoreboard.with_deviation, (row["cells"]["value"], row["floor"]))
             shown = row["measure"]
             yield f"{shown.title:<24}{value:>20}{floor:>20}  {shown.direction}"

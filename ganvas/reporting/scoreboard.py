@@ -111,6 +111,11 @@ def _cell(kind: str, scores: dict[str, Any], key: str) -> dict[str, Any]:
     return {"value": value, "text": text, "deviation": spread}
 
 
+def with_deviation(cell: Mapping[str, Any]) -> str:
+    """A cell's text with its deviation, where it has one."""
+    return f"{cell['text']} ± {cell['deviation']}" if cell["deviation"] else str(cell["text"])
+
+
 def number(value: float | None) -> str:
     """About four digits: 531.4, 75.46, 0.0698; a dash for what is not there."""
     if value is None or not math.isfinite(value):

@@ -151,7 +151,7 @@ def _table(
 
 
 def _cell(cell: Mapping[str, Any]) -> str:
-    text = cell["text"] + (f" ± {cell['deviation']}" if cell["deviation"] else "")
+    text = scoreboard.with_deviation(cell)
     return f"**{text}**" if cell.get("best") else text
 
 
