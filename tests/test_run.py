@@ -214,10 +214,14 @@ def test_a_loss_that_is_not_finite_stops_with_the_iteration_and_keeps_the_last_s
     assert saved == (tmp_path / "state.safetensors").read_bytes()
 
 
-def test_weights_that_are_not_finite_are_never_saved(images: torch.Tensor, tmp_path: Path) -> None:
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+@pytest.mark.parametrize("which", [0, -1])
+def test_weights_that_are_not_finite_are_never_saved(
+    network: str, which: int, images: torch.Tensor, tmp_path: Path
+) -> None:
     current = start(tmp_path, images)
     with torch.no_grad():
-        next(weights(current)).fill_(float("inf"))
+        [*current.engine.method.networks[network].parameters()][which].fill_(float("inf"))
     current.save()
     assert not (tmp_path / "state.safetensors").exists()
 
