@@ -82,9 +82,14 @@ def test_every_score_stands_beside_its_floor_with_what_it_was_computed_from(
 def test_every_parameter_of_the_recipe_is_there(trained: dict[str, Any], tmp_path: Path) -> None:
     text = page(trained, scores(tmp_path, "classifier"))
     assert "| betas | 0.5, 0.999 |" in text and "| lr_generator | 0.0002 |" in text
-    shown = re.findall(r"^\| (\w+) \| [^|]+ \|$", text, re.MULTILINE)
+    assert "| generator.widths | 128, 64, 32 |" in text and "| augment | none |" in text
+    shown = re.findall(r"^\| ([\w.]+) \| [^|]+ \|$", text, re.MULTILINE)
     apart = {"dataset", "model", "warnings"}
-    assert shown == ["parameter", *(key for key in trained if key not in apart)]
+    sections = dict.fromkeys(key.partition(".")[0] for key in shown)
+    assert [*sections] == [
+        "parameter",
+        *(key for key in trained if key not in apart and trained[key] != {}),
+    ]
     assert "epoch 18, iteration 15,462, by the rule `best`; FID 11.99" in text
 
 
@@ -130,6 +135,16 @@ def test_limits_are_told(trained: dict[str, Any], tmp_path: Path) -> None:
     limits = page(trained, scores(tmp_path, "classifier")).partition("## Limits")[2]
     for word in ("knows no classes", "99.1 %", "recall", "grey", "never with a paper's", "study"):
         assert word in limits
+
+
+def test_a_generator_that_is_told_classes_says_so(trained: dict[str, Any], tmp_path: Path) -> None:
+    rows = scores(tmp_path, "classifier")
+    told = trained | {"classes": "concatenated"}
+    text = page(told, rows)
+    assert "turns 100 random numbers and a class into one image" in text
+    limits = text.partition("## Limits")[2]
+    assert "knows no classes" not in limits and "`class_accuracy` above" in limits
+    assert "and a class" not in page(trained, rows)
 
 
 def test_the_same_files_give_the_same_text(trained: dict[str, Any], tmp_path: Path) -> None:

@@ -21,8 +21,7 @@ HISTORY = {
 CHOSEN = {"lowest_generator_loss_epoch": 120, "best_epoch": 190}
 
 
-@pytest.fixture
-def losses(monkeypatch: pytest.MonkeyPatch) -> Axes:
+def drawn(monkeypatch: pytest.MonkeyPatch, history: dict[str, list[float]]) -> Axes:
     """The loss chart before it becomes PNG bytes, drawn at its size."""
     kept: list[Axes] = []
     to_png = figures._png
@@ -35,8 +34,13 @@ def losses(monkeypatch: pytest.MonkeyPatch) -> Axes:
         return to_png(draw_and_keep)
 
     monkeypatch.setattr(figures, "_png", keep)
-    figures.losses("gan on mnist", HISTORY, CHOSEN)
+    figures.losses("gan on mnist", history, CHOSEN)
     return kept[0]
+
+
+@pytest.fixture
+def losses(monkeypatch: pytest.MonkeyPatch) -> Axes:
+    return drawn(monkeypatch, HISTORY)
 
 
 def test_both_epochs_of_the_selection_are_marked_where_they_end(losses: Axes) -> None:
@@ -77,6 +81,17 @@ def test_nothing_hides_the_curves_and_the_numbers_do_not_touch(losses: Axes) -> 
     ]
     assert len(shown) > 2
     assert all(left.x1 + 5 < right.x0 for left, right in itertools.pairwise(shown))
+
+
+def test_losses_below_zero_are_shown_and_zero_is_marked(
+    losses: Axes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert losses.get_ylim()[0] == 0
+    below = HISTORY | {"discriminator_loss": [-12.0 / epoch for epoch in range(1, EPOCHS + 1)]}
+    critic = drawn(monkeypatch, below)
+    low, high = critic.get_ylim()
+    assert low < -12 and high > 6
+    assert [0, 0] in [list(line.get_ydata()) for line in critic.lines]
 
 
 def test_the_users_own_style_changes_no_byte() -> None:

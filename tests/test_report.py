@@ -37,7 +37,6 @@ SCORES = {
 }
 FLOOR = {**SCORES, "fid": 1.5, "precision": 0.96875, "modes_covered": 10.0}
 PICTURES = {"gan": (100, 300, 1000), "dcgan": (100, 400)}
-HASHES = {"gan": "a" * 32 + ".dir", "dcgan": "b" * 32 + ".dir"}
 SHARES = [0.1] * 10
 
 
@@ -48,6 +47,7 @@ def build(
     epochs: int = 20,
     pictures: dict[str, tuple[int, ...]] = PICTURES,
     optional: bool = False,
+    side: int = 604,  # pixels, of the largest pictures
     warnings: tuple[str, ...] = (),
 ) -> None:
     """Write below `root` the files of a finished pipeline that the report reads."""
@@ -67,7 +67,7 @@ def build(
         if optional:
             scores["histogram"] = random.dirichlet(np.ones(10)).tolist()
             metrics["pixels"] = {"memorisation": -0.125}
-            picture(random, at.samples / "nearest.png", 300)
+            picture(random, at.samples / "nearest.png", side // 2)
         write(at.results / "metrics.json", metrics)
         names = ["classifier", "pixels"] if optional else ["classifier"]
         origin = {
@@ -106,10 +106,81 @@ def build(
             "lowest_generator_loss_epoch": int(every[19]),
         }
         write(at.results / "selection.json", selection)
-        picture(random, at.samples / "grid.png", 604)
-        picture(random, at.samples / "interpolation.png", 604, 304)
+        picture(random, at.samples / "grid.png", side)
+        picture(random, at.samples / "interpolation.png", side, side // 2)
         for iteration in drawn:
-            picture(random, at.model / f"progress/iteration-{iteration:07}.png", 304)
+            picture(random, at.model / f"progress/iteration-{iteration:07}.png", side // 2)
+
+
+# Ten models, in params.yaml's order, and what their files have beside those of `gan`.
+TEN: dict[str, dict[str, Any]] = {
+    "gan": {"objective": "non_saturating"},
+    "dcgan": {
+        "objective": "non_saturating",
+        "discriminator": {"widths": [32, 64], "norm": "batch"},
+    },
+    "gan_minimax": {"objective": "minimax"},
+    "dcgan_dense": {"objective": "non_saturating", "augment": ["cutout", "translation"]},
+    "lsgan": {"objective": "least_squares"},
+    "wgan_gp": {"objective": "wasserstein", "penalties": {"gradient": 10.0}},
+    "hinge_sn": {"objective": "hinge"},
+    "r3gan": {"objective": "relativistic", "penalties": {"r1": 1.0, "r2": 1.0}},
+    "acgan": {"objective": "non_saturating", "classes": "auxiliary"},
+    "infogan_lucic": {"objective": "non_saturating", "latent": "uniform"},
+}
+TEN_FIDS = dict(zip(TEN, (75.25, 5.5, 150.0, 9.0, 4.5, 3.5, 2.5, 1.75, 5.25, 7.0), strict=True))
+HASHES = dict(zip(TEN, (letter * 32 + ".dir" for letter in "abcdefghij"), strict=True))
+RANKED = sorted(TEN_FIDS, key=TEN_FIDS.__getitem__)
+
+
+def build_ten(root: Path, rows: int = 30) -> None:
+    """As `build` does, of ten models with every kind of objective."""
+    pictures = dict.fromkeys(TEN, PICTURES["gan"])
+    build(root, rows=rows, pictures=pictures, optional=True, side=120)
+    random = np.random.default_rng(1)
+    floor = json.loads((root / "results/digits/floor.json").read_text())
+    within = {"class_accuracy": 0.9875, "class_fid": 6.5, "class_fids": [6.5] * 9 + [None]}
+    floor["classifier"] |= within
+    write(root / "results/digits/floor.json", floor)
+    for model, given in TEN.items():
+        at = folders(root, model)
+        metrics = json.loads((at.results / "metrics.json").read_text())
+        metrics["classifier"]["fid"] = TEN_FIDS[model]
+        if "classes" in given:
+            fids = [*random.uniform(8, 20, 9).round(3), None]
+            metrics["classifier"] |= {
+                "class_accuracy": 0.875,
+                "class_fid": 12.5,
+                "class_fids": fids,
+            }
+        write(at.results / "metrics.json", metrics)
+        recipe = {
+            "network": "dcgan",
+            "generator": {"widths": [128, 64, 32], "norm": "batch", "output": "tanh"},
+            "discriminator": {"widths": [32, 64, 128], "norm": "none"},
+            "classes": "none",
+            "latent": "normal",
+            "penalties": {},
+            "augment": [],
+            "betas": [0.5, 0.999],
+        }
+        write(at.model / "config.json", {"model": model, **recipe, **given, "warnings": []})
+        history = report.read_columns(at.model / "history.csv", ())
+        real, fake = history["real_probability"], history["fake_probability"]
+        if given["objective"] in ("least_squares", "wasserstein", "hinge", "relativistic"):
+            del history["real_probability"], history["fake_probability"]
+            history["real_logit"] = [20 * value for value in real]
+            history["fake_logit"] = [-30 * value for value in fake]
+        if given["objective"] in ("minimax", "wasserstein"):
+            history["generator_loss"] = [-value for value in history["generator_loss"]]
+        if given["objective"] == "wasserstein":
+            history["discriminator_loss"] = [-30 * value for value in fake]
+        if "penalties" in given:
+            history["penalty"] = [value / 10 for value in real]
+        if "classes" in given:
+            history["class_loss"] = [2.3 * value for value in fake]
+        history["something_else"] = real
+        table(at.model / "history.csv", history)
 
 
 def folders(root: Path, model: str) -> report.Folders:
@@ -142,9 +213,9 @@ def page(
     dataset: str = "digits",
     seed_deviation: float = 0.0,
 ) -> str:
-    models = {
-        path.name: folders(root, path.name) for path in sorted((root / "models/digits").iterdir())
-    }
+    found = sorted(path.name for path in (root / "models/digits").iterdir())
+    names = TEN if set(found) == set(TEN) else found
+    models = {name: folders(root, name) for name in names}
     lineage = lineage or report.Lineage("c" * 40, False, "d" * 32 + ".dir", HASHES)
     return report.page(dataset, root / "results/digits", models, lineage, seed_deviation)
 
@@ -189,7 +260,7 @@ def test_each_table_says_what_its_scores_were_computed_from(tmp_path: Path) -> N
     section = re.search(r'<section id="scores">.*?</section>', page(tmp_path), re.DOTALL)
     assert section
     intro, *tables = re.sub(r"<[^>]+>", "", section[0]).split("Against ")
-    assert "10,000 by dcgan, 10,000 by gan." in " ".join(intro.split())
+    assert "10,000 by each model." in " ".join(intro.split())
     assert "1,097 real training images" in " ".join(intro.split()), "the floor's number of images"
     assert [text.partition(".")[0] for text in tables] == [
         f"500 test images, by the weights with sha256 {'e' * 64}",
@@ -199,22 +270,28 @@ def test_each_table_says_what_its_scores_were_computed_from(tmp_path: Path) -> N
 
 def test_every_measure_of_the_pipeline_is_explained() -> None:
     from ganvas.evaluation.features import Features
-    from ganvas.evaluation.measures import MEASURES
+    from ganvas.evaluation.measures import MEASURES, Labelled
 
     torch = pytest.importorskip("torch")
     random = torch.Generator().manual_seed(0)
     features = torch.rand(60, 4, generator=random).double()
     probabilities = torch.rand(60, 3, generator=random).double().softmax(1)
     of = Features(features=features, probabilities=probabilities)
-    measures = [measure for measure in MEASURES.values() if measure.of != "pixels"]
-    names = {name for measure in measures for name in measure.compare(of, of, 0)} | {"memorisation"}
-    assert {name.removesuffix("_std") for name in names} <= scoreboard.MEASURES.keys()
+    told = Labelled(of, torch.arange(60) % 3)
+    names = {"memorisation"}
+    for measure in MEASURES.values():
+        if measure.of != "pixels":
+            sides = of if measure.of in ("features", "classes") else told
+            names |= measure.compare(sides, sides, 0).keys()
+    found = {name.removesuffix("_std") for name in names}
+    assert found - scoreboard.MEASURES.keys() == {"class_fids"}, "which has a table of its own"
 
 
 def test_every_measure_on_the_page_says_what_it_means(tmp_path: Path) -> None:
     build(tmp_path, optional=True)
     said = re.findall(r'data-measure="(\w+)".*?class="meaning">(.*?)</', page(tmp_path), re.DOTALL)
-    assert {measure for measure, _ in said} == scoreboard.MEASURES.keys()
+    of_classes = {"class_accuracy", "class_fid"}  # which these models are not told
+    assert {measure for measure, _ in said} == scoreboard.MEASURES.keys() - of_classes
     assert all(len(meaning) > 40 for _, meaning in said)
 
 
@@ -262,14 +339,203 @@ def test_parameters_that_differ_stand_apart_from_those_that_agree(tmp_path: Path
 
 def test_the_lowest_generator_loss_is_said_with_its_fid(tmp_path: Path) -> None:
     build(tmp_path)
-    text = " ".join(re.sub(r"<[^>]+>", "", page(tmp_path)).split())
-    assert "gan: epoch 15 is taken (rule: best), with an FID of 0.5000. " in text
-    assert "lowest at epoch 20, where the FID is 10.00." in text
+    text = plain(page(tmp_path))
+    assert "gan 15 0.5000 15 20 10.00" in text
+    assert "dcgan 15 0.5000 15 20 1.000" in text
+    assert "(rule: best)" in text
 
 
 def test_one_model_makes_a_page_too(tmp_path: Path) -> None:
     build(tmp_path, pictures={"dcgan": (100,)})
     assert "dcgan reaches an FID of 12.50" in page(tmp_path)
+
+
+# Many models
+
+
+def section(html: str, name: str) -> str:
+    found = re.search(rf'<section id="{name}">.*?</section>', html, re.DOTALL)
+    assert found
+    return found[0]
+
+
+def plain(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", "", re.sub(r"</t[dh]>", " ", html)).split())
+
+
+def charts(html: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html)
+    assert found
+    return dict(json.loads(found[1])["charts"])
+
+
+@pytest.fixture(scope="module")
+def ten(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of ten models: to be read, not changed."""
+    root = tmp_path_factory.mktemp("ten")
+    build_ten(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def of_ten(ten: Path) -> str:
+    return page(ten)
+
+
+def test_models_stand_in_the_order_of_their_fid_everywhere(of_ten: str) -> None:
+    head = re.search(r"<thead>.*?</thead>", section(of_ten, "scores"), re.DOTALL)
+    assert head and plain(head[0]).split()[1:11] == RANKED
+    names = {
+        part: re.findall(r'class="model tone-\d">(.*?)</span>', section(of_ten, part))
+        for part in ("samples", "progress", "losses", "interpolation", "classes", "parameters")
+    }
+    for part, found in names.items():
+        assert [plain(name) for name in found[:10]] == RANKED, part
+
+
+def test_without_any_fid_models_stand_as_in_params_yaml(tmp_path: Path) -> None:
+    build_ten(tmp_path)
+    for model in TEN:
+        path = folders(tmp_path, model).results / "metrics.json"
+        scores = json.loads(path.read_text())
+        del scores["classifier"]["fid"]
+        path.write_text(json.dumps(scores))
+    html = page(tmp_path)
+    head = re.search(r"<thead>.*?</thead>", section(html, "scores"), re.DOTALL)
+    assert head and plain(head[0]).split()[1:11] == [*TEN]
+    assert "comes nearest" not in html
+
+
+def test_a_models_colour_does_not_follow_its_rank(of_ten: str) -> None:
+    tones = dict(re.findall(r'class="chart tone-(\d)" data-chart="fid-(\w+)"', of_ten))
+    assert tones == {str(place): model for place, model in enumerate(TEN)}
+
+
+def test_the_opening_names_the_first_of_many(ten: Path, of_ten: str) -> None:
+    text = " ".join(of_ten.split())
+    assert (
+        "r3gan comes nearest to the real images with 1.750; hinge_sn scores 2.500, wgan_gp scores "
+        "3.500, the other 7 from 4.500 to 150.0."
+    ) in text
+    text = " ".join(page(ten, seed_deviation=0.2).split())
+    assert (
+        "r3gan comes out first with 1.750, but between r3gan and hinge_sn seeds make more of a "
+        "difference than what parts them, so none of them is ahead. The last of the 10 scores "
+        "150.0."
+    ) in text
+    text = " ".join(page(ten, seed_deviation=0.4).split())
+    assert "between the first 8 models seeds make" in text and "The last of the 10" in text
+    text = " ".join(page(ten, seed_deviation=0.5).split())
+    assert "between the first 10 models seeds make" in text and "The last of the" not in text
+
+
+def test_losses_below_zero_have_room_and_compare_within_an_objective(of_ten: str) -> None:
+    drawn = charts(of_ten)
+    for name, chart in drawn.items():
+        low, high = chart["y"]
+        values = [value for series in chart["series"] for value in series["values"]]
+        rounding = (high - low) / 1_000  # the values have four digits
+        assert low - rounding <= min(values) and max(values) <= high + rounding, name
+    scales = {model: drawn[f"generator-{model}"]["y"] for model in TEN}
+    assert scales["gan_minimax"][0] < -2 and scales["gan_minimax"][1] == 0
+    assert scales["wgan_gp"][0] < -2
+    assert scales["gan"] == scales["dcgan"] == scales["acgan"] and scales["gan"][0] == 0
+    assert scales["gan"] != scales["lsgan"]
+
+
+def test_logits_stand_apart_from_probabilities_each_on_its_scale(of_ten: str) -> None:
+    drawn = charts(of_ten)
+    of_logits = {model for model in TEN if f"logit-{model}" in drawn}
+    assert of_logits == {"lsgan", "wgan_gp", "hinge_sn", "r3gan"}
+    assert {model for model in TEN if f"probability-{model}" in drawn} == TEN.keys() - of_logits
+    assert all(drawn[f"probability-{model}"]["y"] == [0, 1] for model in TEN.keys() - of_logits)
+    assert len({tuple(drawn[f"logit-{model}"]["y"]) for model in of_logits}) == 4
+    assert "What the discriminator answers" in of_ten
+
+
+def test_logits_far_from_zero_fill_their_chart(tmp_path: Path) -> None:
+    build(tmp_path)
+    path = folders(tmp_path, "gan").model / "history.csv"
+    history = report.read_columns(path, ())
+    history["real_logit"] = [300 + value for value in history.pop("real_probability")]
+    history["fake_logit"] = [300 + value for value in history.pop("fake_probability")]
+    table(path, history)
+    low, high = charts(page(tmp_path))["logit-gan"]["y"]
+    assert 300 <= low < high < 301
+
+
+def test_penalties_and_losses_of_classes_have_a_chart_where_there_are_any(
+    tmp_path: Path, of_ten: str
+) -> None:
+    drawn = charts(of_ten)
+    assert {name for name in drawn if name.startswith(("penalty", "class_loss"))} == {
+        "penalty-wgan_gp",
+        "penalty-r3gan",
+        "class_loss-acgan",
+    }
+    build(tmp_path)
+    html = page(tmp_path)
+    for heading in ("<h3>Penalty", "<h3>Loss of the classes", "What the discriminator answers"):
+        assert heading in of_ten and heading not in html
+
+
+def test_columns_that_nobody_knows_change_nothing(tmp_path: Path) -> None:
+    build(tmp_path)
+    before = page(tmp_path)
+    path = folders(tmp_path, "gan").model / "history.csv"
+    history = report.read_columns(path, ())
+    table(path, {**history, "another": [float("nan")] * len(history["epoch"])})
+    assert page(tmp_path) == before
+
+
+def test_scores_of_classes_have_a_row_where_a_model_has_them(tmp_path: Path, of_ten: str) -> None:
+    row = re.search(r'<tr data-measure="class_accuracy">.*?</tr>', of_ten, re.DOTALL)
+    assert row
+    cells = dict(re.findall(r'data-label="(\w+)"[^>]*>([^<]+)</td>', row[0]))
+    assert cells == {**dict.fromkeys(TEN, "–"), "acgan": "87.5 %", "floor": "98.8 %"}
+    assert re.search(r'data-measure="class_fid".*?class="meaning">FID of', of_ten, re.DOTALL)
+    # The floor has them for every data set.
+    build(tmp_path, optional=True)
+    floor = json.loads((tmp_path / "results/digits/floor.json").read_text())
+    floor["classifier"] |= {"class_accuracy": 0.9, "class_fid": 2.0, "class_fids": [2.0] * 10}
+    write(tmp_path / "results/digits/floor.json", floor)
+    html = page(tmp_path)
+    assert 'data-measure="class' not in html and "FID within each class" not in html
+
+
+def test_the_fid_within_each_class_is_a_table_beside_its_floor(of_ten: str) -> None:
+    rows = re.search(r"FID within each class.*?<tbody>(.*?)</tbody>", of_ten, re.DOTALL)
+    assert rows
+    cells = [plain(row) for row in rows[1].split("</tr>")][:10]
+    assert re.fullmatch(r"0 [\d.]+ 6\.500", cells[0]) and cells[9] == "9 – –"
+
+
+def test_classes_have_their_names(ten: Path) -> None:
+    html = page(ten, dataset="fashion_mnist")
+    assert '<th scope="row">ankle boot</th>' in html
+    assert charts(html)["classes-gan"]["names"][9] == "ankle boot"
+
+
+def test_parameters_have_dotted_keys_and_what_most_have_is_pale(of_ten: str) -> None:
+    part = section(of_ten, "parameters")
+    differing, agreeing = part.split("<details>")
+    norm = re.search(r"discriminator\.(?:<wbr>)?norm</code></th>(.*?)</tr>", differing, re.DOTALL)
+    widths = re.search(r"discriminator\.(?:<wbr>)?widths</code>(.*?)</tr>", differing, re.DOTALL)
+    assert norm and widths
+    assert re.findall(r"<td>(.*?)</td>", norm[1]) == ["batch"], "dcgan's alone"
+    assert norm[1].count('class="usual">none') == 9 and "32, 64, 128" in widths[1]
+    keys = [plain(key) for key in re.findall(r"<code>(.*?)</code>", differing)]
+    assert [key for key in keys if key.startswith("penalties")] == [
+        *("penalties.r1", "penalties.r2", "penalties.gradient")
+    ]
+    assert "generator.<wbr>norm" in agreeing
+    assert "acgan is told the class" in plain(part)
+
+
+def test_a_page_of_ten_stays_under_ten_megabytes(tmp_path: Path) -> None:
+    drawn = tuple(range(100, 2_600, 100))
+    build(tmp_path, rows=2_000, pictures=dict.fromkeys(TEN, drawn), optional=True)
+    assert len(page(tmp_path).encode()) < 10_000_000
 
 
 # What the page is made of
@@ -422,6 +688,54 @@ def test_values_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
 # The parts
 
 
+@pytest.mark.parametrize("scheme", [0, 1])
+def test_ten_colours_stay_apart(scheme: int) -> None:
+    """Distances in Oklab; with colour vision deficiencies as simulated by Machado 2009."""
+    colours = re.findall(r"--tone-\d: #(\w{6})", report.TEMPLATE.read_text())
+    assert len(colours) == 20
+    srgb = np.array([[*bytes.fromhex(colour)] for colour in colours[10 * scheme :][:10]]) / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+    def nearest(seen: np.ndarray) -> Any:
+        cones = np.cbrt(seen.clip(0, 1) @ np.array(OKLAB[0]).T) @ np.array(OKLAB[1]).T
+        return np.linalg.norm(cones[:, None] - cones, axis=2) + np.eye(10)
+
+    assert nearest(linear).min() > 0.07
+    for deficiency in DEFICIENCIES:
+        assert nearest(linear @ np.array(deficiency).T)[6:].min() > 0.05, "beside the first six"
+
+
+OKLAB = (
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ],
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ],
+)
+DEFICIENCIES = (
+    [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+)
+
+
 def test_a_model_without_a_picture_shows_its_nearest_earlier_one() -> None:
     shown = report.steps({"gan": [100, 1000], "dcgan": [300, 850]})
     assert [step["iteration"] for step in shown] == [100, 300, 850, 1000]
@@ -477,9 +791,26 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     return path.as_uri()
 
 
+@pytest.fixture(scope="module")
+def address_of_ten(ten: Path, of_ten: str) -> str:
+    path = ten / "index.html"
+    path.write_text(of_ten, encoding="utf-8")
+    return path.as_uri()
+
+
 @pytest.fixture
 def opened(browser: Any, address: str) -> Iterator[Any]:
     """The page at desktop width in light mode; afterwards nothing may be on the console."""
+    yield from visit(browser, address)
+
+
+@pytest.fixture
+def opened_ten(browser: Any, address_of_ten: str) -> Iterator[Any]:
+    """The page of ten models, likewise."""
+    yield from visit(browser, address_of_ten)
+
+
+def visit(browser: Any, address: str) -> Iterator[Any]:
     view(browser, 1100)
     browser.get(address)
     browser.get_log("browser")
@@ -541,8 +872,8 @@ def test_the_pictures_stand_side_by_side_on_a_telephone_too(opened: Any) -> None
 def test_every_chart_is_drawn(opened: Any) -> None:
     charts = opened.find_elements("css selector", "figure.chart")
     names = {chart.get_attribute("data-chart") for chart in charts}
-    kinds = ("generator", "discriminator", "probability", "fid")
-    assert names == {"histogram", *(f"{k}-{m}" for k in kinds for m in ("gan", "dcgan"))}
+    kinds = ("generator", "discriminator", "probability", "fid", "classes")
+    assert names == {f"{k}-{m}" for k in kinds for m in ("gan", "dcgan")}
     for chart in charts:
         drawn = chart.find_elements("css selector", "path.line, rect.bar")
         assert drawn, chart.get_attribute("data-chart")
@@ -584,14 +915,73 @@ def test_hover_touch_and_keys_read_values(opened: Any) -> None:
     assert readout.text.startswith("epoch 2\nFID 100 ·")
     assert svg.get_attribute("aria-valuetext") == "epoch 2: " + readout.text.split("\n")[1]
 
-    bars = opened.find_element("css selector", "[data-chart='histogram'] svg")
+    bars = opened.find_element("css selector", "[data-chart='classes-dcgan'] svg")
     bars.send_keys(Keys.HOME)
-    text = opened.find_element("css selector", "[data-chart='histogram'] .readout").text
-    assert text.startswith("class 0\nreal images 10 % · dcgan ")
+    text = opened.find_element("css selector", "[data-chart='classes-dcgan'] .readout").text
+    assert text.startswith("class 0\nreal images 10 % · generated ")
+
+
+def test_the_slider_shows_all_ten(opened_ten: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    assert shown(opened_ten) == {model: [1000] for model in RANKED}
+    opened_ten.find_element("id", "step").send_keys(Keys.HOME)
+    assert shown(opened_ten) == {model: [100] for model in RANKED}
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_the_curves_of_ten_lie_within_their_charts(opened_ten: Any, width: int) -> None:
+    view(opened_ten, width)
+    opened_ten.refresh()
+    script = """
+      return [...document.querySelectorAll('figure.chart')].map(figure => {
+        const svg = figure.querySelector('svg');
+        const of = svg.getBoundingClientRect();
+        const out = [...svg.querySelectorAll('.line, .bar, .real, .zero, text')].filter(part => {
+          const box = part.getBoundingClientRect();
+          return box.top < of.top - 4 || box.bottom > of.bottom + 4
+            || box.left < of.left - 4 || box.right > of.right + 4;
+        });
+        return [figure.dataset.chart, svg.querySelectorAll('.line, .bar').length > 0,
+                out.map(part => part.outerHTML.slice(0, 60)), svg.querySelectorAll('.zero').length,
+                svg.querySelectorAll('.bar').length];
+      })"""
+    found = opened_ten.execute_script(script)
+    assert len(found) == 10 * 5 + 3  # generator, discriminator, its answer, FID, classes; others
+    for name, drawn, outside, _, _ in found:
+        assert drawn and outside == [], name
+    assert {name for name, _, _, zeros, _ in found if zeros} == {
+        f"logit-{model}" for model in ("lsgan", "wgan_gp", "hinge_sn", "r3gan")
+    }
+    assert {bars for name, _, _, _, bars in found if name.startswith("classes")} == {10}
+
+
+def test_measures_and_floor_stay_in_view_while_a_table_scrolls(opened_ten: Any) -> None:
+    view(opened_ten, 800)
+    script = """
+      const scroller = document.querySelector('.scroll:has(.scores)');
+      const row = scroller.querySelector('tbody tr');
+      const places = () => [row.cells[0], row.cells[1], row.cells[row.cells.length - 1]]
+        .map(cell => Math.round(cell.getBoundingClientRect().left));
+      const before = places();
+      scroller.scrollLeft = 200;
+      return [scroller.scrollWidth - scroller.clientWidth, before, places()]"""
+    room, before, after = opened_ten.execute_script(script)
+    assert room >= 200
+    assert after == [before[0], before[1] - 200, before[2]]
 
 
 @pytest.mark.parametrize("width", [360, 768, 1100])
 def test_nothing_is_cut_off(opened: Any, width: int) -> None:
+    stays_within(opened, width)
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_nothing_of_ten_models_is_cut_off(opened_ten: Any, width: int) -> None:
+    stays_within(opened_ten, width)
+
+
+def stays_within(opened: Any, width: int) -> None:
     view(opened, width)
     opened.refresh()
     script = """
@@ -599,7 +989,7 @@ def test_nothing_is_cut_off(opened: Any, width: int) -> None:
         if (element.closest('script, noscript, thead, .scroll .scroll')) return false;
         const scroller = element.closest('.scroll');
         if (scroller && scroller !== element && scroller.scrollWidth > scroller.clientWidth
-            && !element.closest('.scores')) return false;
+            && (!element.closest('.scores') || innerWidth > 640)) return false;
         const box = element.getBoundingClientRect();
         return box.width > 0 && (box.right > innerWidth + 0.5 || box.left < -0.5);
       });
@@ -613,6 +1003,15 @@ def test_nothing_is_cut_off(opened: Any, width: int) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_contrast(opened: Any, scheme: str) -> None:
+    has_contrast(opened, scheme)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_ten_colours_have_contrast(opened_ten: Any, scheme: str) -> None:
+    has_contrast(opened_ten, scheme)
+
+
+def has_contrast(opened: Any, scheme: str) -> None:
     view(opened, 1100, scheme)
     script = """
       const rgb = text => text.match(/[\\d.]+/g).map(Number);

@@ -38,6 +38,79 @@ def test_the_best_is_marked_where_there_is_one(
 
 
 @pytest.mark.parametrize(
+    ("fids", "expected"),
+    [
+        ({"a": 3.0, "b": 1.0, "c": 2.0}, ["b", "c", "a"]),
+        ({"a": NAN, "b": 2.0, "c": None, "d": 1.0}, ["d", "b", "a", "c"]),
+        ({"b": None, "a": None}, ["b", "a"]),
+    ],
+)
+def test_models_are_ranked_by_fid_and_those_without_one_come_last(
+    fids: dict[str, float | None], expected: list[str]
+) -> None:
+    metrics = {
+        m: {"images": 9, "pixels": {"x": 1.0}, "classifier": {"fid": fid}}
+        for m, fid in fids.items()
+    }
+    assert scoreboard.ranked(metrics) == expected
+
+
+def test_models_are_ranked_by_the_first_extractor() -> None:
+    found = {"a": (1.0, 20.0), "b": (2.0, 10.0)}
+    metrics = {
+        model: {"classifier": {"fid": ours}, "inception": {"fid": theirs}}
+        for model, (ours, theirs) in found.items()
+    }
+    assert scoreboard.ranked(metrics) == ["a", "b"]
+
+
+def test_the_fid_within_each_class_is_that_of_models_that_are_told_classes() -> None:
+    metrics = {
+        "gan": {"classifier": {"fid": 9.0}},
+        "cgan": {"classifier": {"class_fids": [3.0, 4.0, None]}},
+        "acgan": {"classifier": {"class_fids": [5.0, 2.0, NAN]}},
+    }
+    floor = {"classifier": {"class_fids": [1.0, None, 0.5]}}
+    (section,) = scoreboard.within_classes(floor, metrics, ["zero", "one", "two"])
+    assert section["models"] == ["cgan", "acgan"]
+    shown = [
+        [row["name"], *(cell["text"] for cell in row["cells"].values()), row["floor"]]
+        for row in section["rows"]
+    ]
+    assert shown == [
+        ["zero", "3.000", "5.000", "1.000"],
+        ["one", "4.000", "2.000", "–"],
+        ["two", "–", "–", "0.5000"],
+    ]
+    assert [best(row) for row in section["rows"]] == [["cgan"], ["acgan"], []]
+    assert scoreboard.within_classes(floor, {"gan": metrics["gan"]}, ["zero"]) == []
+
+
+def test_parameters_have_dotted_keys_and_leave_out_what_is_said_elsewhere() -> None:
+    config = {
+        "dataset": "mnist",
+        "warnings": [],
+        "generator": {"widths": [128, 64], "norm": "batch"},
+        "penalties": {},
+        "augment": [],
+        "lr": 0.1,
+        "rule": None,
+    }
+    assert scoreboard.parameters(config) == {
+        "generator.widths": "128, 64",
+        "generator.norm": "batch",
+        "augment": "none",
+        "lr": "0.1",
+        "rule": "–",
+    }
+
+
+def test_names_are_listed_as_in_a_sentence() -> None:
+    listed = [scoreboard.joined(["a", "b", "c"][:count], " và ") for count in (1, 2, 3)]
+    assert listed == ["a", "a và b", "a, b và c"]
+
+
+@pytest.mark.parametrize(
     ("deviation", "expected"),
     # Two standard deviations of a difference of 10 and 13 are 0.1 x 2 x 16.4.
     [(0.0, ["a"]), (0.09, ["a"]), (0.092, ["a", "b"]), (0.4, ["a", "b", "c"])],

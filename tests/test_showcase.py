@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,6 +68,46 @@ def test_samples_are_the_first_ones_side_by_side() -> None:
     assert sheet[40, 40] == 9 and sheet[40, -40] == 200
     assert 77 not in sheet[showcase.CAPTION :]
     assert isinstance(showcase.samples(images), Image.Image)
+
+
+def test_many_models_stand_in_rows_of_two() -> None:
+    shades = {f"model_{index}": 20 + 20 * index for index in range(10)}
+    images = {model: np.full((50, 28, 28), shade, np.uint8) for model, shade in shades.items()}
+    sheet = np.asarray(showcase.samples(images))
+    assert sheet.shape[1] == np.asarray(showcase.samples(dict([*images.items()][:2]))).shape[1]
+    below = (sheet.shape[0] + showcase.GAP) // 5
+    seen = [sheet[row * below + 60, x] for row in range(5) for x in (40, -40)]
+    assert seen == [*shades.values()]
+
+
+def test_larger_pictures_of_a_row_a_class_overlap_none(tmp_path: Path) -> None:
+    for model, (side, shade) in {"gan": (5, 60), "cgan": (10, 120)}.items():
+        for iteration in (100, 300):
+            images = np.full((side * side, 28, 28), shade, np.uint8)
+            path = tmp_path / model / f"iteration-{iteration:07}.png"
+            pictures.save_png(path, pictures.grid(images, side, scale=2))
+    sheet = np.asarray(showcase.progress({model: tmp_path / model for model in ("gan", "cgan")}))
+    # No pixel is covered by another picture; a few more have these shades in the captions.
+    assert (sheet == 60).sum() >= 2 * 25 * 28 * 28
+    assert (sheet == 120).sum() >= 2 * 100 * 28 * 28
+
+
+@pytest.mark.parametrize("language", ["en", "vi"])
+def test_tables_of_ten_models_have_a_cell_for_each(language: str) -> None:
+    metrics: dict[str, dict[str, Any]] = {
+        f"model_{index}": {"images": 9, "classifier": {"fid": 10.0 + index}} for index in range(10)
+    }
+    metrics["model_9"]["classifier"] |= {"class_accuracy": 0.5, "class_fids": [1.0, None]}
+    floor = {"classifier": {"fid": 1.0, "class_accuracy": 0.75, "class_fid": 2.0}}
+    facts = {"commit": "a" * 40, "date": "2026-01-02", "training": {}, "seeds": {}}
+    text = showcase.block(language, {"mnist": (floor, metrics, 0.0)}, facts)
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    assert rows[0][3:] == [*metrics] and {len(row) for row in rows} == {13}
+    titles = showcase.TITLES_OF_MEASURES[language]
+    told = {row[0].removesuffix(" ↑"): row[2:] for row in rows}[titles["class_accuracy"]]
+    assert told == ["75.0 %", *["–"] * 9, "50.0 %"]
+    assert titles["class_fid"] not in text, "no model has it"
+    assert f"model_8{showcase.WORDS[language]['and']}model_9" in text
 
 
 @pytest.mark.parametrize("text", ["", "<!-- results -->", "<!-- /results --> <!-- results -->"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from ganvas.reporting.scoreboard import APART, measure, percent
+from ganvas.reporting.scoreboard import is_told, measure, parameters, percent
 from ganvas.tracking import registry
 
 TEMPLATE = Path(__file__).parent / "templates" / "card.md.j2"
@@ -57,7 +57,8 @@ def page(
         model=model,
         data=DATA.get(dataset, ELSEWHERE),
         config=config,
-        parameters={key: value for key, value in config.items() if key not in APART},
+        parameters=parameters(config),
+        told=is_told(config),
         sections=[list(rows) for _, rows in groupby(scores, key=lambda row: row["extractor"])],
         selection=selection,
         classifier=classifier,

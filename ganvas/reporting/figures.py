@@ -47,7 +47,12 @@ def losses(
             epoch = selection[key]
             label = f"{words}: epoch {epoch}"
             axes.axvline(epoch * per_epoch, color="black", linewidth=1, linestyle=line, label=label)
-        axes.set(title=title, xlabel="iteration", ylabel="loss", ylim=(0, None))
+        axes.set(title=title, xlabel="iteration", ylabel="loss")
+        both = [*history["generator_loss"], *history["discriminator_loss"]]
+        if any(value < 0 for value in both):  # a critic's, or the minimax game's
+            axes.axhline(0, color=REAL, linewidth=0.8)
+        else:
+            axes.set_ylim(0, None)
         axes.locator_params(axis="x", nbins=5)  # more numbers of six figures would touch
         axes.xaxis.set_major_formatter("{x:,.0f}")
         _legend(axes)

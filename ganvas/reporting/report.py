@@ -28,10 +28,25 @@ TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
 # What keeps a page small, whatever params.yaml asks for.
 PICTURE_BYTES = 300_000
 PROGRESS_STEPS = 24
+PROGRESS_PICTURES = 120  # of all models together: with many of them the slider has fewer steps
 CURVE_POINTS = 2_000
 
 SMOOTHED_ROWS = 60  # shorter curves are drawn as they are
 SMOOTHING = 1 / 25  # of the curve: the running mean's window
+
+TONES = 10  # colours of the template; a model's follows its place in params.yaml, not its rank
+NAMED = 3  # models whose FID the page opens with, where there are two more at least
+
+# The charts of history.csv's columns that a model may have, and what their lines are called.
+CURVES = {
+    "generator": {"generator_loss": "loss"},
+    "discriminator": {"discriminator_loss": "loss"},
+    "class_loss": {"class_loss": "loss"},
+    "penalty": {"penalty": "penalty"},
+    "probability": {"real_probability": "D(real)", "fake_probability": "D(generated)"},
+    "logit": {"real_logit": "real", "fake_logit": "generated"},
+}
+SMALL = ("class_loss", "penalty")
 
 FASHION = (
     *("T-shirt/top", "trouser", "pullover", "dress", "coat"),
@@ -66,9 +81,9 @@ def page(
 ) -> str:
     """The HTML of the report on `dataset`.
 
-    `results` holds floor.json and classifier.json; `models` says for each model, in the order of
-    the columns, where its files are; `seed_deviation` is scoreboard.alike's. Raises `GanvasError`
-    when a file is missing or broken.
+    `results` holds floor.json and classifier.json; `models` says for each model, in params.yaml's
+    order, where its files are: the page has them in scoreboard.ranked's. `seed_deviation` is
+    scoreboard.alike's. Raises `GanvasError` when a file is missing or broken.
     """
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -76,6 +91,7 @@ def page(
     # A number that is not finite would not be JSON.
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     environment.filters |= {
+        "joined": scoreboard.joined,
         "number": scoreboard.number,
         "percent": scoreboard.percent,
         "picture": _picture,
@@ -154,22 +170,29 @@ def _content(
     seed_deviation: float,
 ) -> dict[str, Any]:
     """What the template shows."""
+    tones = {model: place % TONES for place, model in enumerate(models)}
     floor, classifier = read_json(results / "floor.json"), read_json(results / "classifier.json")
-    metrics = {model: read_json(at.results / "metrics.json") for model, at in models.items()}
+    found = {model: read_json(at.results / "metrics.json") for model, at in models.items()}
+    metrics = {model: found[model] for model in scoreboard.ranked(found)}
+    models = {model: models[model] for model in metrics}
     configs = {model: read_json(at.model / "config.json") for model, at in models.items()}
     selections = {model: _selection(at.results) for model, at in models.items()}
     histories = {model: _history(at.model / "history.csv") for model, at in models.items()}
     differing, agreeing = _parameters(configs)
     sections = scoreboard.tables(floor, metrics, seed_deviation)
     progress = {model: drawn(at.model / "progress") for model, at in models.items()}
-    loss_charts, selection_charts = _loss_charts(histories), _selection_charts(selections)
+    selection_charts = _selection_charts(selections)
+    loss_charts = _loss_charts(histories, {m: of.get("objective") for m, of in configs.items()})
+    classes = _class_names(dataset, floor, metrics)
+    charts = loss_charts | selection_charts | _class_charts(classes, floor, metrics)
     return {
         "dataset": dataset,
         "models": list(models),
+        "tones": tones,
         "folders": models,
         "classifier": classifier,
         "floor": floor,
-        "metrics": metrics,
+        "images": _together({m: scores["images"] for m, scores in metrics.items()}),
         "configs": configs,
         "headline": _headline(sections, seed_deviation),
         "sections": sections,
@@ -178,9 +201,12 @@ def _content(
             row["extractor"]: row for at in models.values() for row in read_scores(at.results)
         },
         "selections": selections,
-        "histories": histories,
+        "averaged": _together({m: history["averaged"] for m, history in histories.items()}),
+        "smoothed": any(history["window"] > 1 for history in histories.values()),
+        "objectives": len({of.get("objective") for of in configs.values()}),
         "differing": differing,
         "agreeing": agreeing,
+        "told": [model for model, config in configs.items() if scoreboard.is_told(config)],
         "distrust": dict.fromkeys(
             warning for scores in metrics.values() for warning in scores.get("warnings", [])
         ),
@@ -188,10 +214,11 @@ def _content(
             model: at for model, at in models.items() if (at.samples / "nearest.png").exists()
         },
         "progress": progress,
-        "steps": steps(progress),
-        "with_probabilities": [model for model in models if f"probability-{model}" in loss_charts],
+        "steps": steps(progress, min(PROGRESS_STEPS, max(PROGRESS_PICTURES // len(models), 2))),
         "log_fid": any(chart["log"] for chart in selection_charts.values()),
-        "charts": loss_charts | selection_charts | _histogram_charts(dataset, floor, metrics),
+        "charts": charts,
+        "kinds": {name.rpartition("-")[0] for name in charts},
+        "within_classes": scoreboard.within_classes(floor, metrics, classes),
         "lineage": lineage,
     }
 
@@ -254,19 +281,38 @@ def drawn(folder: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
+def _together(values: Mapping[str, int]) -> dict[int, list[str]]:
+    """The models that have the same value, by that value."""
+    found: dict[int, list[str]] = {}
+    for model, value in values.items():
+        found.setdefault(value, []).append(model)
+    return found
+
+
 def _headline(sections: list[dict[str, Any]], seed_deviation: float) -> dict[str, Any] | None:
-    """The FID of each model, best first, by the first extractor; which seeds might reorder."""
+    """The FIDs by the first extractor, best first; which seeds might reorder.
+
+    Of many models those behind the first ones are `others`: how many, their best FID and worst.
+    `behind`: there are some that no seed would put first.
+    """
     for section in sections:
         for row in section["rows"]:
-            cells = row["cells"]
-            if row["key"] == "fid" and all(cell["value"] is not None for cell in cells.values()):
+            if row["key"] == "fid":
+                cells = {m: cell for m, cell in row["cells"].items() if cell["value"] is not None}
                 ranked = sorted(cells, key=lambda model: cells[model]["value"])
-                scores = [(model, cells[model]["text"]) for model in ranked]
-                floor = row["floor"]["text"]
                 values = {model: cells[model]["value"] for model in ranked}
                 alike = scoreboard.alike(values, seed_deviation)
-                about = {"extractor": section["name"], "scores": scores, "floor": floor}
-                return about | {"alike": alike if len(alike) > 1 else []}
+                scores = [(model, cells[model]["text"]) for model in ranked]
+                named = scores if len(scores) <= NAMED + 1 else scores[:NAMED]
+                others = scores[len(named) :]
+                return {
+                    "extractor": section["name"],
+                    "scores": named,
+                    "others": (len(others), others[0][1], others[-1][1]) if others else None,
+                    "floor": row["floor"]["text"],
+                    "alike": alike if len(alike) > 1 else [],
+                    "behind": len(alike) < len(scores),
+                }
     return None
 
 
@@ -274,21 +320,14 @@ def _parameters(
     configs: dict[str, dict[str, Any]],
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Parameters that differ, with each model's value, and those that agree."""
-    keys = dict.fromkeys(key for config in configs.values() for key in config)
-    shown = {
-        key: [_plain(config.get(key)) for config in configs.values()]
-        for key in keys
-        if key not in scoreboard.APART
-    }
+    columns = [scoreboard.parameters(config) for config in configs.values()]
+    keys = dict.fromkeys(key for column in columns for key in column)
+    sections = list(dict.fromkeys(key.partition(".")[0] for key in keys))
+    together = sorted(keys, key=lambda key: sections.index(key.partition(".")[0]))
+    shown = {key: [column.get(key, "–") for column in columns] for key in together}
     differing = {key: values for key, values in shown.items() if len(set(values)) > 1}
     agreeing = {key: values[0] for key, values in shown.items() if key not in differing}
     return differing, agreeing
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "–" if value is None else str(value)
 
 
 def _selection(folder: Path) -> dict[str, Any]:
@@ -316,29 +355,32 @@ def _history(path: Path) -> dict[str, Any]:
     return {"columns": columns, "averaged": averaged, "window": window}
 
 
-def _loss_charts(histories: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Three charts per model; a quantity has the same scale for all of them."""
-    kinds = {
-        "generator": {"generator_loss": "loss"},
-        "discriminator": {"discriminator_loss": "loss"},
-        "probability": {"real_probability": "D(real)", "fake_probability": "D(generated)"},
-    }
+def _loss_charts(
+    histories: dict[str, dict[str, Any]], objectives: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """The charts of `CURVES` for each model that has their columns; what compares has one scale."""
     charts = {}
-    for kind, series in kinds.items():
-        having = {m: h for m, h in histories.items() if series.keys() <= h["columns"].keys()}
-        curves = [history["columns"][name] for history in having.values() for name in series]
-        losses = [value for curve in curves for value in curve if math.isfinite(value)]
-        top = 1.0 if kind == "probability" else max(losses, default=1.0)
+    for kind, lines in CURVES.items():
+        having = {m: h for m, h in histories.items() if lines.keys() <= h["columns"].keys()}
+        scales = {model: _scale(kind, model, objectives[model]) for model in having}
         for model, history in having.items():
             columns, window = history["columns"], history["window"]
+            curves = [
+                having[other]["columns"][name]
+                for other in having
+                if scales[other] == scales[model]
+                for name in lines
+            ]
             charts[f"{kind}-{model}"] = {
                 "kind": "line",
-                "label": f"{model}, {kind}: {', '.join(series.values())} by iteration",
+                "label": f"{model}, {kind.replace('_', ' ')}: {', '.join(lines.values())} "
+                "by iteration",
                 "x": columns["iteration"],
                 "x_name": "iteration",
                 "epochs": _short(columns["epoch"]),
-                "y": [0, top or 1.0],
+                "y": [0, 1] if kind == "probability" else _range(curves, zero=kind != "logit"),
                 "log": False,
+                "small": kind in SMALL,
                 "series": [
                     {
                         "name": label,
@@ -347,11 +389,26 @@ def _loss_charts(histories: dict[str, dict[str, Any]]) -> dict[str, Any]:
                         if window > 1
                         else None,
                     }
-                    for name, label in series.items()
+                    for name, label in lines.items()
                 ],
                 "marks": [],
             }
     return charts
+
+
+def _scale(kind: str, model: str, objective: str | None) -> str | None:
+    """The same for models whose curves of that kind compare."""
+    if kind in ("generator", "discriminator"):
+        return objective
+    return kind if kind in ("probability", "class_loss") else model
+
+
+def _range(curves: Iterable[Iterable[float]], zero: bool) -> list[float]:
+    """Lowest and highest of the values, with 0 in between or at an end where `zero` is asked."""
+    values = [value for curve in curves for value in curve if math.isfinite(value)]
+    values = [*values, 0.0] if zero or not values else values
+    low, high = min(values), max(values)
+    return [low, high if high > low else low + 1.0]
 
 
 def _selection_charts(selections: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -388,38 +445,49 @@ def _selection_charts(selections: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return charts
 
 
-def _histogram_charts(
+def _class_names(
     dataset: str, floor: dict[str, Any], metrics: dict[str, dict[str, Any]]
+) -> list[str]:
+    """Of as many classes as the scores tell apart."""
+    by_class = [
+        found[key]
+        for scores in (floor, *metrics.values())
+        for found in scores.values()
+        if isinstance(found, dict)
+        for key in ("histogram", "class_fids")
+        if key in found
+    ]
+    count = max(map(len, by_class), default=0)
+    return list(FASHION) if (dataset, count) == ("fashion_mnist", 10) else [*map(str, range(count))]
+
+
+def _class_charts(
+    classes: Sequence[str], floor: dict[str, Any], metrics: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    """Shares of the classes, the real ones first; no chart where no model has them."""
+    """Shares of the classes beside the real ones: a chart for each model that has them."""
     found = {
-        name: scores.get("classifier", {}).get("histogram")
-        for name, scores in {"": floor, **metrics}.items()
+        model: shares
+        for model, scores in metrics.items()
+        if (shares := scores.get("classifier", {}).get("histogram"))
     }
-    histograms = {name: shares for name, shares in found.items() if shares}
-    if not histograms.keys() & metrics.keys():
-        return {}
-    models = list(metrics)
-    classes = max(len(shares) for shares in histograms.values())
-    top = max(share for shares in histograms.values() for share in shares)
-    names = FASHION if dataset == "fashion_mnist" and classes == len(FASHION) else range(classes)
-    chart = {
-        "kind": "bars",
-        "label": "share of each class among the images",
-        "x": list(range(classes)),
-        "names": [str(name) for name in names],
-        "x_name": "class",
-        "y": [0, 100 * top * 1.05],
-        "series": [
-            {
-                "name": model or "real images",
-                "tone": models.index(model) if model else None,
-                "values": _short(100 * share for share in shares),
-            }
-            for model, shares in histograms.items()
-        ],
+    real = floor.get("classifier", {}).get("histogram")
+    beside = {"real images": real} if real else {}
+    top = max((share for shares in [*found.values(), real or []] for share in shares), default=0)
+    return {
+        f"classes-{model}": {
+            "kind": "bars",
+            "label": f"{model}: share of each class among the images",
+            "x": list(range(len(classes))),
+            "names": classes,
+            "x_name": "class",
+            "y": [0, 100 * top * 1.05],
+            "series": [
+                {"name": name, "values": _short(100 * share for share in of)}
+                for name, of in {**beside, "generated": shares}.items()
+            ],
+        }
+        for model, shares in found.items()
     }
-    return {"histogram": chart}
 
 
 def _short(values: Iterable[float]) -> list[float | None]:

@@ -1,7 +1,7 @@
-"""How scores are shown: each measure's name, the tables of scores, their numbers."""
+"""How scores are shown: the name of each measure, the order of models, the tables, the numbers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
 
@@ -29,6 +29,9 @@ MEASURES = {
     "coverage": Measure("Coverage", "higher", "share"),
     "modes_covered": Measure("Classes made", "higher", "count"),
     "modes_kl": Measure("Class imbalance", "lower"),
+    # Of models that are told classes.
+    "class_accuracy": Measure("Accuracy on the asked class", "higher", "share"),
+    "class_fid": Measure("Mean FID within a class", "lower"),
     "memorisation": Measure("Memorisation", "zero"),
 }
 FIDS = ("fid", "fid_infinity")
@@ -46,6 +49,24 @@ EXTRACTORS = {
 def measure(key: str) -> Measure:
     """How the score of that name is shown; plainly where it is none of `MEASURES`."""
     return MEASURES.get(key, Measure(key, ""))
+
+
+def is_told(config: Mapping[str, Any]) -> bool:
+    """Whether the generator is told classes; `config` is the training's config.json."""
+    return bool(config.get("classes", "none") != "none")
+
+
+def ranked(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The models by FID, lowest first, those without one last; as they come where none has any.
+
+    `metrics` are each model's metrics.json; the FID is by the first extractor that gave one.
+    """
+    for name in _extractors(metrics):
+        scores = {model: of_model.get(name, {}).get("fid") for model, of_model in metrics.items()}
+        fids = {model: fid for model, fid in scores.items() if is_number(fid)}
+        if fids:
+            return sorted(metrics, key=lambda model: fids.get(model, math.inf))
+    return list(metrics)
 
 
 def alike(fids: Mapping[str, float], seed_deviation: float) -> list[str]:
@@ -69,11 +90,8 @@ def tables(
 
     The best is marked, of the FID only where it is one of its own (see `alike`).
     """
-    names = [
-        name for scores in metrics.values() for name in scores if isinstance(scores[name], dict)
-    ]
     sections = []
-    for name in dict.fromkeys(names):
+    for name in _extractors(metrics):
         columns = {model: scores.get(name, {}) for model, scores in metrics.items()}
         found = [key for scores in columns.values() for key in scores if not key.endswith("_std")]
         rows = [
@@ -83,6 +101,66 @@ def tables(
         ]
         sections.append({"name": name, "about": EXTRACTORS.get(name, name), "rows": rows})
     return sections
+
+
+def within_classes(
+    floor: dict[str, Any], metrics: dict[str, dict[str, Any]], names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """For each extractor that has any, the FID within each class: the floor and each model's.
+
+    `names` are the classes'. Models without `class_fids` are left out; a class with too few images
+    has none. The lowest of a class is marked.
+    """
+    sections = []
+    for extractor in _extractors(metrics):
+        found = {m: scores.get(extractor, {}).get("class_fids") for m, scores in metrics.items()}
+        columns = {model: fids for model, fids in found.items() if fids}
+        real = floor.get(extractor, {}).get("class_fids") or []
+        rows = []
+        for index, name in enumerate(names):
+            of_class = {model: _entry(fids, index) for model, fids in columns.items()}
+            known = [fid for fid in of_class.values() if fid is not None]
+            lowest = min(known) if len(set(known)) > 1 else None
+            cells = {
+                model: {"text": number(fid), "best": fid is not None and fid == lowest}
+                for model, fid in of_class.items()
+            }
+            rows.append({"name": name, "cells": cells, "floor": number(_entry(real, index))})
+        if columns:
+            about = EXTRACTORS.get(extractor, extractor)
+            sections.append({"about": about, "models": list(columns), "rows": rows})
+    return sections
+
+
+def _entry(values: Sequence[Any], index: int) -> float | None:
+    value = values[index] if index < len(values) else None
+    return value if is_number(value) else None
+
+
+def parameters(config: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters in a training's config.json as text, under dotted keys: `generator.norm`."""
+    found: dict[str, str] = {}
+    for key, value in config.items():
+        if key in APART:
+            continue
+        if isinstance(value, Mapping):
+            found |= {f"{key}.{below}": text for below, text in parameters(value).items()}
+        elif isinstance(value, list):
+            found[key] = ", ".join(map(str, value)) or "none"
+        else:
+            found[key] = "–" if value is None else str(value)
+    return found
+
+
+def _extractors(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What the scores of metrics.json stand below, in their order."""
+    names = (
+        name
+        for scores in metrics.values()
+        for name, value in scores.items()
+        if isinstance(value, dict)
+    )
+    return list(dict.fromkeys(names))
 
 
 def _row(
@@ -121,6 +199,12 @@ def number(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:,.{_decimals(value)}f}".replace("-", "−")
+
+
+def joined(names: Sequence[str], last: str = " and ") -> str:
+    """One name at least, as a sentence lists them: a, b and c."""
+    *others, final = names
+    return f"{', '.join(others)}{last}{final}" if others else final
 
 
 def percent(share: float | None) -> str:

@@ -22,6 +22,7 @@ ARROWS = {"lower": " ↓", "higher": " ↑", "zero": " → 0", "": ""}
 ITERATIONS = (1_000, 10_000, 20_000, 30_000, 40_000, 50_000)  # of the tutorials' tables
 EARLY = (100, 300, 1_000)  # for a data set whose trainings end before 10,000
 COLUMNS, ROWS = 10, 5  # samples shown of a model
+ABREAST = 2  # models beside each other: more would be too small on README's page
 GAP, CAPTION, FONT = 8, 24, 16  # pixels
 
 WORDS = {
@@ -72,6 +73,8 @@ TITLES_OF_MEASURES = {
         "coverage": "Coverage (độ bao phủ)",
         "modes_covered": "Số lớp sinh ra được",
         "modes_kl": "Mất cân bằng giữa các lớp",
+        "class_accuracy": "Vẽ đúng lớp được yêu cầu",
+        "class_fid": "FID trung bình trong từng lớp",
         "memorisation": "Mức độ ghi nhớ",
     },
 }
@@ -113,7 +116,7 @@ def block(
     parts = [about]
     for dataset, (floor, metrics, seed_deviation) in scores.items():
         title, models = TITLES.get(dataset, dataset), list(metrics)
-        together = {"title": title, "models": words["and"].join(models)}
+        together = {"title": title, "models": scoreboard.joined(models, words["and"])}
         captions = {what: words[what].format(**together) for what in ("samples", "progress")}
         for model in models:
             captions[f"{model}-losses"] = words["losses"].format(title=title, model=model)
@@ -171,9 +174,10 @@ def _time(seconds: float | None) -> str:
 
 
 def samples(images: Mapping[str, np.ndarray]) -> Image.Image:
-    """The first samples uint8 (N, H, W) of each model, side by side."""
+    """The first samples uint8 (N, H, W) of each model, side by side, `ABREAST` models in a row."""
     first = {model: found[: COLUMNS * ROWS] for model, found in images.items()}
-    return _sheet([[(m, pictures.grid(shown, COLUMNS, scale=2)) for m, shown in first.items()]])
+    grids = [(model, pictures.grid(shown, COLUMNS, scale=2)) for model, shown in first.items()]
+    return _sheet([grids[at : at + ABREAST] for at in range(0, len(grids), ABREAST)])
 
 
 def progress(models: Mapping[str, Path]) -> Image.Image:
@@ -200,9 +204,9 @@ def progress(models: Mapping[str, Path]) -> Image.Image:
 
 
 def _sheet(rows: Sequence[Sequence[tuple[str, Image.Image | str]]]) -> Image.Image:
-    """Cells of a caption over a picture or words, black on white; all pictures are as large."""
-    shown = [cell for row in rows for _, cell in row if isinstance(cell, Image.Image)]
-    width, height = shown[0].size
+    """Cells of a caption over a picture or words, black on white, each as large as the largest."""
+    shown = [cell.size for row in rows for _, cell in row if isinstance(cell, Image.Image)]
+    width, height = map(max, zip(*shown, strict=True))
     across, down = width + GAP, height + CAPTION + GAP
     size = (len(rows[0]) * across - GAP, len(rows) * down - GAP)
     sheet = Image.new("L", size, 255)
