@@ -17,7 +17,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from unittest.mock import patch
@@ -148,9 +148,15 @@ def all_measures(
     calls: dict[str, Callable[[], object]] = {
         "features": partial(extract, network, generated, device)
     }
+    labels = torch.arange(count) % 10
+    labelled = [measures.Labelled(side, labels) for side in (real, fake)]
+    sides: dict[str, Sequence[object]] = {
+        **dict.fromkeys(("features", "classes"), (real, fake)),
+        **dict.fromkeys(("features of classes", "answers"), labelled),
+        "pixels": (pixels, generated),
+    }
     for name, compares in measures.MEASURES.items():
-        sides = (pixels, generated) if compares.of == "pixels" else (real, fake)
-        calls[name] = partial(compares.compare, *sides, 0)
+        calls[name] = partial(compares.compare, *sides[compares.of], 0)
     return dict(zip(calls, measure(trials, *calls.values()), strict=True))
 
 

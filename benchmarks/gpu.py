@@ -71,7 +71,11 @@ class Part(NamedTuple):
 
 def parts(params: config.Params, mnist: Path) -> dict[str, Part]:
     """By name, in the order in which time is given to them."""
-    checks = {name: Part(75, partial(of_recipe, params, name, mnist)) for name in params.models}
+    # The recipes that are trained to their end may take longer: also the plain loop is waited for.
+    checks = {
+        name: Part(75 if name in WHOLE else 30, partial(of_recipe, params, name, mnist))
+        for name in params.models
+    }
     whole = {
         f"{name}-training": Part(180, partial(whole_training, params, name, mnist))
         for name in WHOLE
@@ -94,7 +98,8 @@ def of_recipe(
     """Checks in each precision, and the speed of all."""
     recipe = params.models[model]
     # So few that the iterations go through some epochs.
-    data, _ = images(mnist, params, count=recipe.batch_size * max(1, iterations // 4))
+    shown = recipe.batch_size * recipe.discriminator_steps  # in an iteration
+    data, _ = images(mnist, params, count=shown * max(1, iterations // 4))
     for precision in PRECISIONS:
         rows = same_training(recipe, data, device, precision, iterations)
         yield from guarded(f"{precision}: checks", rows)
@@ -229,10 +234,11 @@ def of_evaluation(
 
 def drawing(params: config.Params, device: torch.device, count: int) -> Iterator[Row]:
     recipe = params.models["dcgan"]
-    pair = networks.build(recipe.network, recipe.latent_dim, params.image_size, seed=0)
+    facts = recipe.model_dump() | {"image_size": params.image_size, "class_counts": []}
+    pair = networks.build(networks.Architecture.read(facts), seed=0)
     generator = pair[0].to(device).eval()
     drawn, spent = zip(
-        *(timed(partial(sampling.images, generator, count, recipe.latent_dim, 0)) for _ in "ab"),
+        *(timed(partial(sampling.images, generator, count, 0)) for _ in "ab"),
         strict=True,
     )
     yield Row(f"{count:,} images drawn by {recipe.network}", f"{spent[1]:.2f} s")

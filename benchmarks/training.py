@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from ganvas import config, devices, networks
 from ganvas.tracking.runs import Tracker
@@ -39,10 +40,12 @@ def plain(
     In this one it would be faster than its users see it: what ganvas sets for OpenMP and malloc
     holds for the whole process.
     """
-    generator, discriminator = networks.build(recipe.network, recipe.latent_dim, 28, seed=0)
+    facts = recipe.model_dump() | {"image_size": images.shape[-1], "class_counts": []}
+    generator, discriminator = networks.build(networks.Architecture.read(facts), seed=0)
     made = {
-        "generator": generator,
-        "discriminator": discriminator,
+        # Layers without our classes, which that process cannot import.
+        "generator": nn.Sequential(*generator),
+        "discriminator": nn.Sequential(*discriminator, nn.Flatten(0)),
         "images": images,
         "latent_dim": recipe.latent_dim,
         "batch_size": recipe.batch_size,
@@ -73,6 +76,18 @@ def plain(
             asked.close()
 
 
+def as_in_tutorials(recipe: config.Recipe) -> bool:
+    """Whether the plain loop does what the recipe says."""
+    done = {
+        **{"method": "adversarial", "objective": "non_saturating", "optimizer": "adam"},
+        **{"classes": "none", "latent": "normal", "discriminator_steps": 1, "penalties": {}},
+        **{"label_smoothing": 0, "augment": [], "instance_noise": 0},
+    }
+    both = recipe.generator.norm, recipe.discriminator.norm
+    plain = recipe.generator.output == "tanh" and "spectral" not in both
+    return plain and all(getattr(recipe, key) == value for key, value in done.items())
+
+
 def seconds(work: Callable[[], object], device: torch.device) -> float:
     began = time.perf_counter()
     work()
@@ -90,12 +105,12 @@ def times(
 ) -> dict[str, list[float]]:
     """ms per iteration of each side, round by round: `size` iterations each, taking turns.
 
-    Sides are `plain`, where the recipe's method is what the tutorials do, each precision, and on
-    CUDA each of them without its graph.
+    Sides are `plain`, where the recipe is what the tutorials do, each precision, and on CUDA each
+    of them without its graph.
     """
     sides: dict[str, Callable[[], float]] = {}
     with contextlib.ExitStack() as stack:
-        if recipe.method == "adversarial":
+        if as_in_tutorials(recipe):
             theirs = stack.enter_context(plain(recipe, data["images"], device))
             sides["plain"] = partial(theirs, size)
         for precision, capture in itertools.product(

@@ -58,28 +58,55 @@ class Matrix(Section):
     models: Annotated[list[str], Field(min_length=1)]
 
 
+class Generator(Section):
+    """The blocks of a recipe's generator."""
+
+    widths: Annotated[list[Count], Field(min_length=1)]
+    norm: Literal["batch", "spectral", "none"]
+    output: Literal["tanh", "sigmoid"]
+
+
+class Discriminator(Section):
+    """The blocks of a recipe's discriminator."""
+
+    widths: Annotated[list[Count], Field(min_length=1)]
+    norm: Literal["batch", "spectral", "none"]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
 class Recipe(Section):
     """How one generator/discriminator pair is built and trained."""
 
     network: str
-    objective: str
-    method: str
+    generator: Generator
+    discriminator: Discriminator
+    classes: Literal["none", "concatenated", "auxiliary"]
+    latent: Literal["normal", "uniform"]
     latent_dim: Count
-    epochs: Count
-    batch_size: Annotated[int, Field(ge=2)]  # BatchNorm needs two images
+    objective: str
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
+    penalties: dict[str, Annotated[float, Field(gt=0)]]
+    method: str
+    discriminator_steps: Count
+    augment: list[str]
+    instance_noise: Annotated[float, Field(ge=0)]
+    optimizer: str
     lr_generator: Rate
     lr_discriminator: Rate
     betas: Annotated[list[Beta], Field(min_length=2, max_length=2)]
-    discriminator_steps: Count
+    momentum: Beta
+    batch_size: Annotated[int, Field(ge=2)]  # BatchNorm needs two images
+    epochs: Count
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
     checkpoint_every: Count
 
     @field_validator(*parts.FOLDERS)
     @classmethod
-    def _known_part(cls, value: str, field: ValidationInfo) -> str:
+    def _known_part(cls, value: Any, field: ValidationInfo) -> Any:
         names = parts.names(str(field.field_name))
-        if value not in names:
-            raise ValueError(f"{value!r} is not allowed; {_likely(value, names)}")
+        for name in [value] if isinstance(value, str) else value:
+            if name not in names:
+                raise ValueError(f"{name!r} is not allowed; {_likely(name, names)}")
         return value
 
 
@@ -158,9 +185,10 @@ class Params(Section):
         override = self.datasets[dataset].classifier
         return self.classifier.merged(override, f"datasets.{dataset}.classifier")
 
-    def check_names(self, dataset: str, model: str | None = None) -> None:
+    def check_names(self, dataset: str | None = None, model: str | None = None) -> None:
         """Raise `GanvasError` on a data set or model that params.yaml does not have."""
-        _known(dataset, self.datasets, f"unknown data set {dataset!r}")
+        if dataset is not None:
+            _known(dataset, self.datasets, f"unknown data set {dataset!r}")
         if model is not None:
             _known(model, self.models, f"unknown model {model!r}")
 
@@ -208,7 +236,9 @@ def _check_together(params: Params) -> None:
         left = SOURCES[dataset].train_images - params.datasets[dataset].validation_images
         for model in params.models:
             recipe = params.recipe(dataset, model)
-            _check_batch(recipe.batch_size, left, f"{dataset} with {model}")
+            _check_batch(
+                recipe.batch_size, left, f"{dataset} with {model}", recipe.discriminator_steps
+            )
         _check_batch(params.classifier_for(dataset).batch_size, left, f"{dataset}'s classifier")
     for index, dataset in enumerate(params.matrix.datasets):
         words = f"matrix.datasets.{index}: unknown data set {dataset!r}"
@@ -222,11 +252,12 @@ def _known(name: str, known: Iterable[str], otherwise: str) -> None:
         raise GanvasError(f"{otherwise}; {_likely(name, known)}")
 
 
-def _check_batch(batch_size: int, images: int, where: str) -> None:
-    if batch_size > images:
+def _check_batch(batch_size: int, images: int, where: str, batches: int = 1) -> None:
+    if batch_size * batches > images:
+        times = f"{batches} times " * (batches > 1)
         raise GanvasError(
-            f"batch_size: {batch_size} is more than the {max(images, 0)} training images left "
-            f"for {where}; lower batch_size or validation_images"
+            f"batch_size: {times}{batch_size} is more than the {max(images, 0)} training images "
+            f"left for {where}; lower batch_size or validation_images"
         )
 
 

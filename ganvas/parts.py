@@ -1,15 +1,19 @@
 """The parts that a recipe names, modules found by their names: adding one edits no other file."""
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent
-# key of a recipe -> the folder below ganvas/ whose modules it may name
+# key of a recipe -> the folder below ganvas/ whose modules it may name: one, or several
 FOLDERS = {
     "network": "networks",
     "objective": "training/objectives",
+    "penalties": "training/penalties",
+    "augment": "training/augmentations",
+    "optimizer": "training/optimizers",
     "method": "training/methods",
 }
 
@@ -22,6 +26,12 @@ def file(kind: str, name: str) -> str:
 def names(kind: str) -> list[str]:
     """What a recipe may name; modules whose names begin with _ are what several share."""
     return sorted(path.stem for path in (PACKAGE / FOLDERS[kind]).glob("[!_]*.py"))
+
+
+def named(recipe: Mapping[str, Any], kind: str) -> list[str]:
+    """Which modules of that kind the recipe names; none if it is of a version without them."""
+    value = recipe.get(kind, ())
+    return [value] if isinstance(value, str) else list(value)
 
 
 @cache

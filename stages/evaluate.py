@@ -13,7 +13,12 @@ from ganvas.workflow.instances import Instance
 def main(instance: Instance) -> None:
     data = instance.data
     with mirror.of_model(instance) as tracker:
-        found = scoring.score(np.load(instance.samples / "images.npy"), data)
+        asked = instance.samples / "classes.npy"
+        found = scoring.score(
+            np.load(instance.samples / "images.npy"),
+            data,
+            np.load(asked) if asked.exists() else None,
+        )
         warnings = {"warnings": found["warnings"]} if "warnings" in found else {}
         files.write_json(instance.results / "metrics.json", scores.numbers(found) | warnings)
         files.write_csv(instance.results / "scores.csv", *scores.table(found))

@@ -7,9 +7,12 @@ that model, and as it is seen through the links, `dvc status` says so at once.
 """
 
 import shutil
+import sys
 from pathlib import Path
 
-from ganvas import devices, files, networks, parts
+import torch
+
+from ganvas import devices, files, parts
 from ganvas.config import Params
 from ganvas.errors import GanvasError
 from ganvas.workflow import instances, modules, program
@@ -17,22 +20,37 @@ from ganvas.workflow import instances, modules, program
 # What is asked of a module that a recipe names.
 HOLDS = {
     "network": ("build",),
-    "objective": ("discriminator_loss", "generator_loss"),
+    "objective": ("discriminator_loss", "generator_loss", "PROBABILITY", "PAIRED"),
+    "penalties": ("penalty", "AT"),
+    "augment": ("augment",),
+    "optimizer": ("make",),
     "method": ("Method",),
 }
+CLASSES = 10
 
 
 def main(params: Params) -> None:
     devices.choose(params.device)
     shutil.rmtree(modules.LINKS, ignore_errors=True)
+    images = torch.zeros(CLASSES, 1, params.image_size, params.image_size, dtype=torch.uint8)
+    data = {"images": images, "labels": torch.arange(CLASSES)}
     for instance in instances.matrix(params):
         recipe = instance.recipe
         for kind, names in HOLDS.items():
-            _check_part(kind, getattr(recipe, kind), names)
+            for name in parts.named(recipe.model_dump(), kind):
+                _check_part(kind, name, names)
         try:
-            networks.build(recipe.network, recipe.latent_dim, params.image_size, seed=0)
+            # All that a training builds, on images that are none.
+            parts.load("method", recipe.method).Method(recipe, data, params.seed).optimizers()
         except GanvasError as error:
             raise GanvasError(f"params.yaml: models.{instance.model}: {error}") from None
+        if recipe.penalties and recipe.discriminator.norm == "batch":
+            print(
+                f"warning: params.yaml: models.{instance.model}: penalties beside BatchNorm in the "
+                "discriminator, where an image's gradient depends on the whole batch (Gulrajani "
+                "2017, section 4); discriminator.norm: none is meant for them",
+                file=sys.stderr,
+            )
         modules.link(instance.links, recipe.model_dump())
     files.write_text(Path("data/params.checked"), "params.yaml is valid\n")
 
@@ -40,7 +58,7 @@ def main(params: Params) -> None:
 def _check_part(kind: str, name: str, holds: tuple[str, ...]) -> None:
     absent = [each for each in holds if not hasattr(parts.load(kind, name), each)]
     if absent:
-        raise GanvasError(f"{parts.file(kind, name)}: no {', '.join(absent)}; a {kind} needs it")
+        raise GanvasError(f"{parts.file(kind, name)}: no {', '.join(absent)}; {kind} needs it")
 
 
 if __name__ == "__main__":

@@ -16,23 +16,23 @@ def main(data: DataSet) -> None:
     params = data.params
     device = devices.choose(params.device)
     splits = {
-        split: datasets.load(data.normalized, split).images
-        for split in ("train", "validation", "test")
+        split: datasets.load(data.normalized, split) for split in ("train", "validation", "test")
     }
-    pretended = splits["train"][: params.evaluate.images]
+    pretended = datasets.Split(*(part[: params.evaluate.images] for part in splits["train"]))
+    labels = splits["test"].labels, pretended.labels
     floor: scores.Scores = {}
     for name in data.settings.extractors:
         extractor = extraction.load(data, name, device)
-        real = {split: extractor.extract(splits[split]) for split in ("validation", "test")}
-        fake = extractor.extract(pretended)
-        floor[name] = scores.of_features(name, real["test"], fake, params.seed)
+        real = {split: extractor.extract(splits[split].images) for split in ("validation", "test")}
+        fake = extractor.extract(pretended.images)
+        floor[name] = scores.of_features(name, real["test"], fake, params.seed, labels)
         if name == "classifier":
             floor[name]["histogram"] = scores.histogram(real["test"])
         features.save(data.reference(name), real)
     # Memorisation is measured from the test images' distance, so theirs is 0 by definition.
     floor["pixels"] = {"memorisation": 0.0}
-    floor["test_distance"] = nearest_distance(splits["test"], splits["train"])
-    floor["images"] = len(pretended)
+    floor["test_distance"] = nearest_distance(splits["test"].images, splits["train"].images)
+    floor["images"] = len(pretended.images)
     files.write_json(data.results / "floor.json", floor)
 
 

@@ -53,7 +53,7 @@ def _write_about(instance: Instance) -> None:
     text = card.page(
         instance.data.name,
         instance.model,
-        config=report.read_json(instance.folder / "config.json"),
+        config=report.read_json(instance.config),
         scores=report.read_scores(instance.results),
         selection=chosen,
         classifier=report.read_json(instance.data.results / "classifier.json"),

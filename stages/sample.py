@@ -16,24 +16,25 @@ NEAREST_OF = 8  # images whose nearest training images are shown
 
 
 def main(instance: Instance) -> None:
-    params, recipe, folder = instance.params, instance.recipe, instance.samples
+    params, folder = instance.params, instance.samples
     device = devices.choose(params.device)
     # Opened first: MLflow takes seconds to import, beside the work and not after it.
     with mirror.of_model(instance) as tracker:
         selection = json.loads((instance.results / "selection.json").read_text())
         generator = checkpoints.load(
             instance.generators / selection["checkpoint"],
-            recipe.network,
-            recipe.latent_dim,
-            params.image_size,
+            checkpoints.architecture(instance.architecture),
         ).to(device)
-        images = sampling.images(generator, params.evaluate.images, recipe.latent_dim, params.seed)
+        images = sampling.images(generator, params.evaluate.images, params.seed)
         files.write_array(folder / "images.npy", images)
-        side = params.sample.grid
-        pictures.save_png(folder / "grid.png", pictures.grid(images[: side * side], side, scale=2))
-        strip = sampling.interpolation(
-            generator, params.sample.interpolation, recipe.latent_dim, params.seed
-        )
+        asked = sampling.asked(generator, len(images), params.seed)
+        if asked is not None:
+            files.write_array(folder / "classes.npy", asked.numpy())
+        side, shown = params.sample.grid, images[: params.sample.grid**2]
+        if asked is not None:
+            shown = sampling.of_each_class(generator, side, params.seed)
+        pictures.save_png(folder / "grid.png", pictures.grid(shown, side, scale=2))
+        strip = sampling.interpolation(generator, params.sample.interpolation, params.seed)
         columns = params.sample.interpolation
         pictures.save_png(folder / "interpolation.png", pictures.grid(strip, columns, scale=2))
         # What the first images look like in the training data: copies would show.

@@ -16,22 +16,19 @@ from ganvas.workflow.instances import Instance
 
 
 def main(instance: Instance) -> None:
-    data, params, recipe = instance.data, instance.params, instance.recipe
+    data, params = instance.data, instance.params
     device = devices.choose(params.device)
     # Opened first: MLflow takes seconds to import, beside the work and not after it.
     with mirror.of_model(instance) as tracker:
         name = data.settings.extractors[0]
         extractor = extraction.load(data, name, device)
+        architecture = checkpoints.architecture(instance.architecture)
         real = statistics(features.load(data.reference(name), "validation").features)
         found = sorted(instance.generators.glob("*.safetensors"))
         scored = []
         for path in progress.each(found, f"select {instance.name}", len(found), "checkpoints"):
-            generator = checkpoints.load(
-                path, recipe.network, recipe.latent_dim, params.image_size
-            ).to(device)
-            images = sampling.images(
-                generator, params.select.images, recipe.latent_dim, params.seed
-            )
+            generator = checkpoints.load(path, architecture).to(device)
+            images = sampling.images(generator, params.select.images, params.seed)
             fid = frechet_distance(*real, *statistics(extractor.extract(images).features))
             scored.append(selection.Scored(*checkpoints.facts(path), path.name, fid))
         scored.sort()  # by epoch: names of files sort 10000 before 9999
@@ -44,7 +41,7 @@ def main(instance: Instance) -> None:
         mirror.selection(tracker, instance)
         mirror.lineage(tracker, "select", instance)
         if params.tracking.tensorboard:
-            key = json.loads((instance.folder / "config.json").read_text())["run"]
+            key = json.loads(instance.config.read_text())["run"]
             with mirror.events(instance, key, scored[-1].iteration) as events:
                 events.curves(mirror.checkpoint_fids(instance))
 

@@ -98,9 +98,8 @@ def main(instance: Instance) -> None:
 
 
 def _begin(folder: Path, instance: Instance, plan: run.Plan, device: torch.device) -> run.Run:
-    params, images = instance.params, datasets.load(instance.data.normalized, "train").images
+    params, data = instance.params, datasets.load(instance.data.normalized, "train")._asdict()
     precision, longest = params.train.precision, plan.log_every
-    data = {"images": images}
     engine = Engine(instance.recipe, data, params.seed, device, precision, longest)
     return run.Run(folder, engine, plan)
 

@@ -35,9 +35,11 @@ LONGEST = (
     "test_moved",
     "test_draw",
     "test_parts",
+    "test_readme",
     "test_serving",
     "test_trust",
     "test_score",
+    "test_notebook",
     "test_cli",
     "test_tracking",
 )

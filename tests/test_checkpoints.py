@@ -4,20 +4,25 @@ import copy
 from pathlib import Path
 
 import pytest
+import recipes
 import torch
-from torch import nn
 
 from ganvas import files, networks
 from ganvas.errors import GanvasError
+from ganvas.networks import Architecture, Generator
 from ganvas.training import checkpoints
 
 FACTS = checkpoints.Facts(epoch=3, iteration=51, generator_loss=1 / 3)
 NETWORKS = ("gan", "dcgan")
 
 
-def trained(name: str, seed: int = 1, latent_dim: int = 10) -> nn.Module:
+def architecture(name: str, latent_dim: int = 10, side: int = 28) -> Architecture:
+    return recipes.architecture(name, latent_dim=latent_dim, image_size=side)
+
+
+def trained(name: str, seed: int = 1, latent_dim: int = 10) -> Generator:
     """A generator whose running statistics are no longer those of a new one."""
-    generator, _ = networks.build(name, latent_dim, 28, seed)
+    generator, _ = networks.build(architecture(name, latent_dim), seed)
     generator(torch.randn(8, latent_dim, generator=torch.Generator().manual_seed(seed)) * 3)
     return generator
 
@@ -32,7 +37,7 @@ class TestRoundTrip:
     def test_gives_the_same_images(self, path: Path, name: str) -> None:
         generator = trained(name)
         checkpoints.save(path, generator, None, FACTS)
-        loaded = checkpoints.load(path, name, 10, 28)
+        loaded = checkpoints.load(path, architecture(name))
         z = torch.randn(4, 10)
         with torch.no_grad():
             assert torch.equal(loaded(z), generator.eval()(z))
@@ -40,14 +45,14 @@ class TestRoundTrip:
     def test_is_ready_to_draw(self, path: Path, name: str) -> None:
         """Its statistics stay as they are, and nothing is recorded for a gradient."""
         checkpoints.save(path, trained(name), None, FACTS)
-        loaded = checkpoints.load(path, name, 10, 28)
+        loaded = checkpoints.load(path, architecture(name))
         assert not any(module.training for module in loaded.modules())
         assert not any(weight.requires_grad for weight in loaded.parameters())
 
     def test_prefers_the_moving_average(self, path: Path, name: str) -> None:
         generator, average = trained(name, seed=1), trained(name, seed=2)
         checkpoints.save(path, generator, average, FACTS)
-        loaded = checkpoints.load(path, name, 10, 28).state_dict()
+        loaded = checkpoints.load(path, architecture(name)).state_dict()
         assert all(torch.equal(loaded[k], v) for k, v in average.state_dict().items())
         assert not all(torch.equal(loaded[k], v) for k, v in generator.state_dict().items())
 
@@ -66,7 +71,7 @@ def test_loading_leaves_torchs_random_state_as_it_was(path: Path) -> None:
     torch.manual_seed(3)
     expected = torch.randn(4)
     torch.manual_seed(3)
-    checkpoints.load(path, "gan", 10, 28)
+    checkpoints.load(path, architecture("gan"))
     assert torch.equal(torch.randn(4), expected)
 
 
@@ -84,7 +89,7 @@ def test_facts_come_back_to_the_last_digit(path: Path, average: bool, loss: floa
 class TestRefuses:
     def refusal(self, path: Path, name: str = "gan", latent_dim: int = 10, side: int = 28) -> str:
         with pytest.raises(GanvasError) as caught:
-            checkpoints.load(path, name, latent_dim, side)
+            checkpoints.load(path, architecture(name, latent_dim, side))
         line = str(caught.value)
         assert line.startswith(f"{path}: ") and "\n" not in line
         return line
@@ -102,7 +107,7 @@ class TestRefuses:
         line = self.refusal(path, name, latent_dim, side)
         assert (
             f"do not fit {name} with latent_dim {latent_dim} and images of {side} pixels; "
-            "give the recipe they were trained with"
+            "keep it with the architecture.json of its training"
         ) in line
 
     def test_dcgans_weights_for_gan_and_for_another_latent_dim(self, path: Path) -> None:
@@ -113,10 +118,10 @@ class TestRefuses:
     def test_dcgan_in_a_size_it_does_not_have(self, path: Path) -> None:
         checkpoints.save(path, trained("dcgan"), None, FACTS)
         with pytest.raises(GanvasError, match="28 pixels"):
-            checkpoints.load(path, "dcgan", 10, 32)
+            checkpoints.load(path, architecture("dcgan", 10, 32))
 
     def test_a_discriminator(self, path: Path) -> None:
-        _, discriminator = networks.build("gan", 10, 28, seed=0)
+        _, discriminator = networks.build(architecture("gan"), seed=0)
         checkpoints.save(path, discriminator, None, FACTS)
         assert "do not fit gan" in self.refusal(path)
 

@@ -87,6 +87,7 @@ class TestCommitted:
             "lr_discriminator": 2e-4,
             "betas": [0.5, 0.999],
         }
+        common |= {"label_smoothing": 0, "instance_noise": 0, "augment": [], "penalties": {}}
         for name, recipe in {"gan": common | gan, "dcgan": common | dcgan}.items():
             assert recipe.items() <= models[name].model_dump().items()
 
@@ -114,7 +115,8 @@ class TestNames:
     ) -> None:
         names = parts.names(kind)
         assert names and all(parts.load(kind, name) for name in names)
-        assert refusal(f"models.gan.{kind}", "zzz").endswith(f"; allowed: {', '.join(names)}")
+        wrong: Any = {"penalties": {"zzz": 1.0}, "augment": ["zzz"]}.get(kind, "zzz")
+        assert refusal(f"models.gan.{kind}", wrong).endswith(f"; allowed: {', '.join(names)}")
 
     def test_asked_for_on_the_command_line(self, root: Path) -> None:
         params = config.load(root / "params.yaml")
@@ -191,10 +193,20 @@ def test_key_like_no_other_is_answered_with_what_is_allowed(refusal: Refusal) ->
         ("models.gan.discriminator_steps", 0, "greater than or equal to 1"),
         ("models.gan.ema_decay", 1.0, "less than 1"),
         ("models.gan.network", "wgan", "did you mean 'gan'?"),
-        ("models.gan.network", "xyz", "allowed: dcgan, gan"),
+        ("models.gan.network", "xyz", "allowed: dcgan, dcgan_dense, gan"),
         ("models.gan.network", "_gan", "did you mean 'gan'?"),
         ("models.gan.objective", "non_saturatng", "did you mean 'non_saturating'?"),
         ("models.gan.method", "xyz", "allowed: adversarial"),
+        ("models.gan.optimizer", "adm", "did you mean 'adam'?"),
+        ("models.gan.classes", "yes", "'none', 'concatenated' or 'auxiliary'"),
+        ("models.gan.latent", "cauchy", "'normal' or 'uniform'"),
+        ("models.gan.label_smoothing", 0.5, "less than 0.5"),
+        ("models.gan.instance_noise", -1, "greater than or equal to 0"),
+        ("models.gan.momentum", 1.0, "less than 1"),
+        ("models.gan.generator.norm", "layer", "'batch', 'spectral' or 'none'"),
+        ("models.gan.generator.widths", [], "at least 1 item"),
+        ("models.gan.discriminator.dropout", 1.0, "less than 1"),
+        ("models.gan.penalties.gradient", 0, "greater than 0"),
         ("train.precision", "float16", "'float32' or 'bfloat16'"),
         ("train.log_every", 0, "greater than or equal to 1"),
         ("seed", -1, "greater than or equal to 0"),
@@ -238,6 +250,19 @@ def test_wrong_item_of_a_list_is_named_by_its_place(
     refusal: Refusal, key: str, value: Any, named: str
 ) -> None:
     assert refusal(key, value).startswith(named)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("penalties", {"gradent": 10.0}, "'gradent' is not allowed; did you mean 'gradient'?"),
+        ("augment", ["colour"], "'colour' is not allowed; allowed: cutout, translation"),
+    ],
+)
+def test_a_part_of_several_that_does_not_exist(
+    refusal: Refusal, key: str, value: Any, said: str
+) -> None:
+    assert refusal(f"models.gan.{key}", value) == f"models.gan.{key}: {said}"
 
 
 @pytest.mark.parametrize("key", ["seed", "models.gan.epochs", "matrix.models", "tracking"])

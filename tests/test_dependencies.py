@@ -1,6 +1,6 @@
 """dvc.yaml lists, for each stage, what the stage's module imports: no less and no more.
 
-What only one model uses, its network, objective and method, is linked below data/recipes/.
+What only one model uses, the modules that its recipe names, is linked below data/recipes/.
 """
 
 import ast
@@ -28,11 +28,11 @@ SOURCES = sorted(
     for top in ("ganvas", "stages")
     for path in (ROOT / top).rglob("*.py")
 )
-USERS = {  # kind of part -> the stages that use it
+USERS = {  # folder of links -> the stages that use what is in it
     "network": ["train", "select", "sample"],
-    "objective": ["train"],
-    "method": ["train"],
+    "training": ["train"],
 }
+FOLDER = {kind: folder for folder, (kinds, _) in modules.LINKED.items() for kind in kinds}
 PARTS = [(kind, name) for kind in parts.FOLDERS for name in parts.names(kind)]
 
 
@@ -87,22 +87,26 @@ class TestParts:
     @pytest.mark.parametrize("stage", STAGES)
     def test_links_are_listed_where_the_part_is_used_and_nowhere_else(self, stage: str) -> None:
         listed = {path for path in STAGES[stage]["deps"] if path.startswith("data/recipes")}
-        used = {kind for kind, users in USERS.items() if stage in users}
+        used = {folder for folder, users in USERS.items() if stage in users}
         assert listed == {f"data/recipes/${{item.dataset}}/${{item.model}}/{k}" for k in used}
 
     @pytest.mark.parametrize(("kind", "name"), PARTS)
     def test_all_that_one_imports_is_listed_or_linked(self, kind: str, name: str) -> None:
         own = parts.file(kind, name)
-        linked = set(modules.of_part({kind: name}, kind))
+        linked = links(kind, name)
         assert own in linked
-        for stage in USERS[kind]:
+        for stage in USERS[FOLDER[kind]]:
             assert {own} | modules.closure(own) <= code(stage) | linked
 
-    @pytest.mark.parametrize("kind", parts.FOLDERS)
-    def test_what_is_left_out_of_the_links_is_listed_by_every_user(self, kind: str) -> None:
+    def test_every_kind_is_linked(self) -> None:
+        assert FOLDER.keys() == parts.FOLDERS.keys()
+        assert modules.LINKED.keys() == USERS.keys()
+
+    @pytest.mark.parametrize("folder", modules.LINKED)
+    def test_what_is_left_out_of_the_links_is_listed_by_every_user(self, folder: str) -> None:
         """So that a part that is not here yet may import it, too."""
-        loader = modules.LOADERS[kind]
-        for stage in USERS[kind]:
+        _, loader = modules.LINKED[folder]
+        for stage in USERS[folder]:
             assert {loader} | modules.closure(loader) <= code(stage)
 
     @pytest.mark.parametrize(("kind", "name"), PARTS)
@@ -152,7 +156,7 @@ class TestStateOfATraining:
     def test_depends_on_the_code_that_stage_train_lists(self) -> None:
         instance = instances.instance("digits", "gan")
         hashes = pipeline.code_hashes("train", instance)
-        links = {f"data/recipes/digits/gan/{kind}" for kind in parts.FOLDERS}
+        links = {f"data/recipes/digits/gan/{folder}" for folder in modules.LINKED}
         assert hashes.keys() == code("train") | links
         assert None not in hashes.values()
 
@@ -223,9 +227,14 @@ class TestImports:
         own = parts.file(kind, name)
         found = set(loaded()[dotted(own)])
         assert own in found
-        linked = set(modules.of_part({kind: name}, kind))
-        for stage in USERS[kind]:
-            assert found <= linked | known(f"stages/{stage}.py")
+        for stage in USERS[FOLDER[kind]]:
+            assert found <= links(kind, name) | known(f"stages/{stage}.py")
+
+
+def links(kind: str, name: str) -> set[str]:
+    """What is linked for a recipe that names this part, and of its folder no other."""
+    recipe: dict[str, list[str]] = {other: [] for other in parts.FOLDERS}
+    return set(modules.of_recipe(recipe | {kind: [name]}, FOLDER[kind]))
 
 
 def known(module: str) -> set[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import recipes
 import torch
 from PIL import Image
 from repositories import run
@@ -14,10 +15,12 @@ from repositories import run
 from ganvas import networks
 from ganvas.cli import main
 from ganvas.drawing import export, sampling, walks
+from ganvas.networks import Generator
 from ganvas.training import checkpoints
 from ganvas.workflow import paths
 
 LATENT = 16
+ARCHITECTURE = recipes.architecture("gan", latent_dim=LATENT)
 Draw = Callable[..., str]
 
 
@@ -27,12 +30,11 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     folder = Path("models/digits/gan")
     for epoch in (9_999, 10_000):  # by name, the second comes first
-        generator, _ = networks.build("gan", LATENT, 28, seed=epoch)
+        generator, _ = networks.build(ARCHITECTURE, seed=epoch)
         facts = checkpoints.Facts(epoch, epoch, 1.0)
         path = folder / "generator" / f"epoch-{epoch:04}.safetensors"
         checkpoints.save(path, generator, None, facts)
-    config = {"network": "gan", "latent_dim": LATENT, "image_size": 28}
-    (folder / "config.json").write_text(json.dumps(config))
+    path.with_name("architecture.json").write_text(json.dumps(ARCHITECTURE._asdict()))
     return folder
 
 
@@ -44,8 +46,8 @@ def select(model: Path, checkpoint: str) -> None:
 
 def expected(epoch: int, count: int, seed: int) -> np.ndarray:
     """What the checkpoint of that epoch draws."""
-    generator, _ = networks.build("gan", LATENT, 28, seed=epoch)
-    return sampling.images(generator.eval(), count, LATENT, seed)
+    generator, _ = networks.build(ARCHITECTURE, seed=epoch)
+    return sampling.images(generator.eval(), count, seed)
 
 
 @pytest.fixture
@@ -102,7 +104,7 @@ class TestWhat:
             ("nowhere", "nowhere: no such file or folder; give a model's folder"),
             ("models", "models: holds no generator's checkpoints; give a model's folder"),
             ("models/digits", "name one of its models: models/digits/gan"),
-            ("models/digits/gan/config.json", "no checkpoint, which ends in .safetensors"),
+            ("models/digits/gan/generator/architecture.json", "no checkpoint, which ends"),
             ("models:/ganvas-digits@best", "no mlflow.db in "),
             ("models:/ganvas-digits", "give models:/NAME@ALIAS or models:/NAME/VERSION"),
         ],
@@ -115,18 +117,18 @@ class TestWhat:
     @pytest.mark.parametrize(
         ("config", "said"),
         [
-            (None, "config.json: missing; it says which network epoch-10000.safetensors is of"),
-            ("{", "not the config.json of a training, which has network, latent_dim, image_size"),
-            ('{"network": "gan"}', "not the config.json of a training"),
-            ({"network": "gam"}, "network 'gam' is not known here; known: dcgan, gan"),
-            ({"network": "dcgan"}, "these weights do not fit dcgan with latent_dim 16"),
+            (None, "architecture.json: missing; it says which network the checkpoints beside it"),
+            ("{", "not what a training of this version writes, with network, generator, discr"),
+            ('{"network": "gan"}', "not what a training of this version writes"),
+            ({"network": "gam"}, "network 'gam' is not known here; known: dcgan, dcgan_dense, gan"),
+            ({"network": "dcgan"}, "safetensors: discriminator.widths: [512, 256] is not allowed"),
             ({"latent_dim": 17}, "these weights do not fit gan with latent_dim 17"),
         ],
     )
-    def test_is_of_no_network_that_its_config_names(
+    def test_is_of_no_network_that_its_architecture_names(
         self, model: Path, draw: Draw, config: str | dict[str, object] | None, said: str
     ) -> None:
-        path = model / "config.json"
+        path = model / "generator/architecture.json"
         if isinstance(config, dict):
             config = json.dumps(json.loads(path.read_text()) | config)
         if config is None:
@@ -296,24 +298,11 @@ class TestWalk:
         assert (pixels[32:60, 2:30] == np.load("walk.npy")[16]).all()
 
 
-class Recorder(torch.nn.Module):
-    """Grey images; keeps the latent points that it was asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-        self.z = torch.empty(0)
-
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        self.z = z
-        return torch.zeros(len(z), 1, 28, 28)
-
-
 def walked(count: int, steps: int, seed: int = 3) -> torch.Tensor:
     """The latent points of a walk, (count, LATENT)."""
-    recorder = Recorder()
-    images = walks.walk(recorder, count, LATENT, seed, steps)
-    assert images.shape == (count, 28, 28)
+    recorder = recipes.Recorder(latent_dim=LATENT)
+    images = walks.walk(recorder, count, seed, steps=steps)
+    assert images.shape == (count, 1, 1)
     return recorder.z
 
 
@@ -326,6 +315,65 @@ def frames(path: Path) -> tuple[np.ndarray, list[int]]:
             shown.append(np.asarray(animation.convert("L")))
             durations.append(animation.info["duration"])
     return np.stack(shown), durations
+
+
+class TestClasses:
+    """By a generator that is told classes."""
+
+    COUNTS = (300, 0, 100)
+
+    @pytest.fixture
+    def told(self, model: Path) -> Generator:
+        """What now lies in the model's folder."""
+        architecture = recipes.architecture("cgan", latent_dim=LATENT, class_counts=self.COUNTS)
+        generator, _ = networks.build(architecture, seed=3)
+        facts = checkpoints.Facts(10_000, 10_000, 1.0)
+        path = model / "generator/epoch-10000.safetensors"
+        checkpoints.save(path, generator, None, facts)
+        path.with_name("architecture.json").write_text(json.dumps(architecture._asdict()))
+        return generator.eval()
+
+    def test_one_is_drawn_where_it_is_asked_for(
+        self, model: Path, draw: Draw, told: Generator
+    ) -> None:
+        said = draw(model, "--class", 2, "--count", 5, "--out", "images.npy")
+        assert said.startswith("images.npy: 5 images of class 2 by models/digits/gan/")
+        of_class = torch.full((5,), 2)
+        assert (np.load("images.npy") == sampling.images(told, 5, 0, of_class)).all()
+
+    def test_have_a_row_each_in_a_grid(self, model: Path, draw: Draw, told: Generator) -> None:
+        said = draw(model, "--count", 10, "--out", "grid.png")
+        assert said.startswith("grid.png: 12 images, a row a class, by models/digits/gan/")
+        with Image.open("grid.png") as grid:
+            assert grid.size == ((4 * 30 + 2) * 2, (3 * 30 + 2) * 2)
+            pixels = np.asarray(grid)[::2, ::2]
+        expected = sampling.of_each_class(told, 4, 0)
+        assert (pixels[62:90, 32:60] == expected[9]).all()
+
+    def test_are_as_frequent_as_in_training_in_any_other_file(
+        self, model: Path, draw: Draw, told: Generator
+    ) -> None:
+        draw(model, "--count", 700, "--out", "images.npy")
+        assert (np.load("images.npy") == sampling.images(told, 700, 0)).all()
+
+    def test_stay_along_a_walk(self, model: Path, draw: Draw, told: Generator) -> None:
+        draw(model, "--interpolate", "--class", 2, "--count", 20, "--out", "walk.npy")
+        assert (np.load("walk.npy") == walks.walk(told, 20, 0, wanted=2)).all()
+        draw(model, "--interpolate", "--count", 20, "--out", "walk.npy")
+        assert (np.load("walk.npy") == walks.walk(told, 20, 0)).all()
+        assert (walks.walk(told, 20, 0) != walks.walk(told, 20, 0, wanted=2)).any()
+
+    @pytest.mark.parametrize("wanted", [3, 99])
+    def test_that_are_not_there_are_refused(
+        self, model: Path, draw: Draw, told: Generator, wanted: int
+    ) -> None:
+        line = draw(model, "--class", wanted, "--out", "grid.png", code=1)
+        assert line == f"error: class {wanted}: not there; allowed: 0 to 2"
+        assert not Path("grid.png").exists()
+
+    def test_are_refused_by_a_generator_that_is_told_none(self, model: Path, draw: Draw) -> None:
+        line = draw(model, "--class", 0, "--out", "grid.png", code=1)
+        assert line.startswith("error: class 0: this generator is told no classes; name a model")
 
 
 def test_every_ending_is_written(tmp_path: Path) -> None:

@@ -1,18 +1,20 @@
 """What the engine carries for methods that are not here yet: exact, and resumed to the byte."""
 
+import json
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from ganvas import config, devices, networks, parts
 from ganvas.training import run
-from ganvas.training.adam import Adam
 from ganvas.training.engine import Engine
+from ganvas.training.optimizers.adam import Adam
 
 CPU = torch.device("cpu")
 
@@ -22,6 +24,8 @@ class Everything:
 
     measures = ("discriminator_loss", "generator_loss", "penalty", "labels")
     generators = ("there", "back")
+    batches, capturable = 1, True
+    architectures: Mapping[str, Mapping[str, Any]] = {"there": {"to": 1}, "back": {"to": 0}}
 
     def __init__(self, recipe: config.Recipe, data: Mapping[str, Tensor], seed: int) -> None:
         pixels = data["images"][0].numel()
@@ -42,8 +46,10 @@ class Everything:
         there, back, judge = self.networks.values()
         a, b = (networks.from_uint8(batch[name]).flatten(1) for name in ("images", "partners"))
         named = nn.functional.one_hot(batch["labels"], 10).float()
-        fake = there(a + 0.1 * engine.noise(*a.shape))
-        shown = b * torch.rand(len(b), 1, device=b.device)  # augmentation, from the layers' stream
+        z = torch.randn(a.shape, generator=engine.streams["noise"], device=a.device)
+        fake = there(a + 0.1 * z)
+        stream = engine.streams["augment"]
+        shown = b * torch.rand(len(b), 1, generator=stream, device=b.device)
         shown = torch.cat([shown, named], 1).requires_grad_()
         real = judge(shown)
         (slope,) = torch.autograd.grad(real.sum(), shown, create_graph=True)
@@ -57,8 +63,8 @@ class Everything:
 
     def draw(self, engine: Engine) -> Tensor:
         with engine.drawing("back") as network:
-            images = network(torch.linspace(-1, 1, 4 * 64).view(4, 64))
-        return networks.to_uint8(images).view(4, 1, 8, 8)
+            images = network(torch.linspace(-1, 1, 6 * 64).view(6, 64))
+        return networks.to_uint8(images).view(2, 3, 1, 8, 8)
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +126,9 @@ def test_dropout_and_augmentation_draw_from_the_state_and_leave_the_callers_stre
     assert not torch.equal(again.advance(2), first)
 
 
-def test_a_batch_holds_the_same_examples_under_every_name(data: dict[str, Tensor]) -> None:
+def test_a_batch_holds_the_same_examples_under_every_name(
+    data: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
     data["images"] = data["labels"].view(30, 1, 1, 1).expand(30, 1, 8, 8).to(torch.uint8)
     seen: list[bool] = []
     engine = start(data)
@@ -129,7 +137,7 @@ def test_a_batch_holds_the_same_examples_under_every_name(data: dict[str, Tensor
         seen.append(torch.equal(batch["images"][:, 0, 0, 0].long(), batch["labels"]))
         return (torch.zeros(()),) * 4
 
-    engine.method.iterate = iterate  # type: ignore[method-assign]
+    monkeypatch.setattr(engine.method, "iterate", iterate)
     engine.advance(6)
     assert seen == [True] * 6
 
@@ -145,11 +153,16 @@ def test_each_generator_has_an_average_a_checkpoint_and_only_the_rest_is_exporte
     made = {p.relative_to(tmp_path / "made").as_posix() for p in (tmp_path / "made").rglob("*.*")}
     assert made == {
         *(f"{name}/epoch-000{epoch}.safetensors" for name in ("there", "back") for epoch in (1, 2)),
+        *("there/architecture.json", "back/architecture.json"),
         *("judge.safetensors", "config.json", "history.csv", "progress.gif"),
         *("progress/iteration-0000002.png", "progress/iteration-0000006.png"),
     }
+    with Image.open(tmp_path / "made/progress/iteration-0000002.png") as picture:
+        width, height = picture.size
+    assert width > height  # two rows of three
     header = (tmp_path / "made/history.csv").read_text().partition("\n")[0]
     assert header == "iteration,epoch,discriminator_loss,generator_loss,penalty,labels"
+    assert json.loads((tmp_path / "made/back/architecture.json").read_text()) == {"to": 0}
     tensors = load((tmp_path / "made/back/epoch-0002.safetensors").read_bytes())
     averaged = engine.averages["back"].state_dict()
     assert all(torch.equal(tensors[f"ema.{key}"], value) for key, value in averaged.items())
@@ -187,3 +200,15 @@ def test_where_there_can_be_no_graph_one_warning_and_the_same_training(
     assert [r.levelname for r in caplog.records] == ["WARNING"]
     assert "no CUDA graph on this device (" in caplog.text
     assert "\n" not in caplog.records[0].getMessage()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")
+@pytest.mark.parametrize("capturable", [False, True])
+def test_a_method_says_whether_there_can_be_a_graph(
+    capturable: bool, data: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Everything, "capturable", capturable)
+    settings = config.load().models["gan"].model_copy(update={"batch_size": 8})
+    engine = Engine(settings, data, seed=0, device=devices.choose("cuda"))
+    engine.advance(1)
+    assert engine.captured == capturable

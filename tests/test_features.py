@@ -55,7 +55,7 @@ def test_every_measure_is_the_same_whatever_the_batch(network: Classifier) -> No
         for size in (7, 250)
     }
     for name, measure in measures.MEASURES.items():
-        if measure.of != "pixels":
+        if measure.of in ("features", "classes"):
             found, expected = (measure.compare(*of_batch[size], 0) for size in (7, 250))
             assert found == pytest.approx(expected, rel=1e-3, abs=1e-6), name
 

@@ -18,6 +18,7 @@ from ganvas.errors import GanvasError
 from ganvas.evaluation import measures
 from ganvas.evaluation.features import Features
 from ganvas.evaluation.metrics import (
+    classes,
     frechet,
     inception_score,
     kernel,
@@ -71,6 +72,8 @@ class TestPublicInterface:
             ),
             (manifold.manifold, "(real_features, fake_features, k=5)"),
             (modes.modes, "(probabilities, real_class_histogram)"),
+            (classes.class_accuracy, "(probabilities, asked)"),
+            (classes.class_fids, "(real_features, real_labels, fake_features, asked)"),
             (memorisation.memorisation, "(fake_images, train_images, test_images)"),
         ],
     )
@@ -96,6 +99,7 @@ class TestPublicInterface:
         draws = np.random.default_rng(0)
         real, fake = (draws.integers(0, 64, (60, 4)) / 16 for _ in range(2))
         rows = certain(draws.integers(0, 10, 50)).astype(np.float64)
+        labels = draws.integers(0, 3, 60).astype(np.float64)
         gaussians = [np.zeros(3), np.eye(3), np.ones(3), 4 * np.eye(3)]
         pictures = [images(count, seed, 8) for count, seed in ((20, 1), (40, 2), (30, 3))]
         for measure, arguments in (
@@ -106,6 +110,8 @@ class TestPublicInterface:
             (inception_score.inception_score, (rows,)),
             (lambda x, y: modes.modes(x, y)["kl"], (rows, np.full(10, 0.125))),
             (memorisation.memorisation, pictures),
+            (classes.class_accuracy, (rows, draws.integers(0, 10, 50).astype(np.float64))),
+            (classes.class_fids, (real, labels, fake, labels)),
         ):
             given = [convert(argument) for argument in arguments]
             assert measure(*given) == measure(*arguments)
@@ -538,6 +544,48 @@ class TestModes:
             modes.modes(certain(np.zeros(5, dtype=int)), real)
 
 
+class TestClasses:
+    def test_accuracy_is_of_the_most_probable_class(self):
+        rows = [[0.6, 0.4], [0.1, 0.9], [0.5, 0.5], [0.3, 0.7]]
+        assert classes.class_accuracy(rows, [0, 0, 0, 1]) == 0.75
+        labels = np.random.default_rng(0).integers(0, 10, 300)
+        assert classes.class_accuracy(certain(labels), labels) == 1
+        assert classes.class_accuracy(certain(labels), (labels + 1) % 10) == 0
+
+    def test_fids_are_those_of_each_class_alone(self):
+        real, fake = features(300, 8, 1), features(400, 8, 2)
+        draws = np.random.default_rng(3)
+        of_real, of_fake = draws.integers(0, 3, 300), draws.integers(0, 3, 400)
+        found = classes.class_fids(real, of_real, fake, of_fake)
+        assert len(found) == 3
+        for label, value in enumerate(found):
+            expected = fid(real[of_real == label], fake[of_fake == label])
+            assert value == pytest.approx(expected, rel=1e-9)
+
+    def test_classes_that_are_confused_show_in_the_class_fids_and_not_in_the_fid(self):
+        images = np.concatenate([features(200, 8, 1), features(200, 8, 2, shift=3.0)])
+        labels = np.repeat([0, 1], 200)
+        right, wrong = (classes.class_fids(images, labels, images, x) for x in (labels, 1 - labels))
+        assert fid(images, images) < 1e-6 and max(right) < 1e-6
+        assert min(wrong) > 10
+
+    def test_a_class_of_fewer_than_two_images_has_none(self):
+        real = features(9, 4)
+        labels = [0, 0, 0, 1, 2, 2, 2, 2, 2]
+        found = classes.class_fids(real, labels, real, [0, 0, 0, 1, 1, 1, 2, 3, 3])
+        assert [value is None for value in found] == [False, True, True, True]
+
+    @pytest.mark.parametrize(
+        ("labels", "said"),
+        [([0, 1], "4 numbers"), ([0, 1, 2, -1], "the least -1"), ([0, 1, np.nan, 2], "not finite")],
+    )
+    def test_classes_that_do_not_fit_are_refused(self, labels, said):
+        with pytest.raises(GanvasError, match=said):
+            classes.class_accuracy(certain([0, 1, 2, 3]), labels)
+        with pytest.raises(GanvasError, match=said):
+            classes.class_fids(features(4), [0, 0, 1, 1], features(4), labels)
+
+
 class TestMemorisation:
     def test_of_unseen_images_is_zero_and_of_copies_one(self):
         train, test = images(300, 1), images(200, 2)
@@ -631,6 +679,18 @@ class TestMemorisation:
             memorisation.nearest(fake, train, k)
 
 
+def measured(real, fake, pixels, fake_pixels, seed=0):
+    """What every measure says; images of three classes in turn."""
+    labelled = [measures.Labelled(x, torch.arange(len(x.features)) % 3) for x in (real, fake)]
+    sides = dict.fromkeys(("features", "classes"), (real, fake))
+    sides |= dict.fromkeys(("features of classes", "answers"), labelled)
+    sides["pixels"] = pixels, fake_pixels
+    found = {}
+    for measure in measures.MEASURES.values():
+        found |= measure.compare(*sides[measure.of], seed)
+    return found
+
+
 class TestRegistry:
     NAMES = (
         "fid",
@@ -646,17 +706,13 @@ class TestRegistry:
         "coverage",
         "modes_covered",
         "modes_kl",
+        "class_accuracy",
+        "class_fid",
+        "class_fids",
         "memorisation",
     )
 
-    def measure(self, real, fake, pixels, fake_pixels):
-        found = {}
-        for measure in measures.MEASURES.values():
-            sides = (pixels, fake_pixels) if measure.of == "pixels" else (real, fake)
-            found |= measure.compare(*sides, 0)
-        return found
-
-    def test_gives_flat_finite_numbers_under_stable_names_and_changes_nothing(self):
+    def test_gives_finite_numbers_under_stable_names_and_changes_nothing(self):
         real = Features(torch.from_numpy(features(360)), torch.from_numpy(probabilities(360)))
         fake = Features(
             torch.from_numpy(features(500, seed=2)), torch.from_numpy(probabilities(500))
@@ -664,12 +720,14 @@ class TestRegistry:
         before = [x.clone() for x in (*real, *fake)]
         train, test = images(50, 1), images(20, 2)
         pixels = measures.RealPixels(train, memorisation.nearest_distance(test[:, None], train))
-        found = self.measure(real, fake, pixels, images(30, 3))
+        found = measured(real, fake, pixels, images(30, 3))
         assert tuple(found) == self.NAMES
+        assert len(found.pop("class_fids")) == 3
         assert found["memorisation"] == memorisation.memorisation(images(30, 3), train, test)
         assert all(type(value) is float and np.isfinite(value) for value in found.values())
         assert all(torch.equal(x, y) for x, y in zip((*real, *fake), before, strict=True))
-        assert found == self.measure(real, fake, pixels, images(30, 3)), "same seed, same numbers"
+        again = measured(real, fake, pixels, images(30, 3))
+        assert found.items() <= again.items(), "same seed, same numbers"
 
     def test_scores_are_what_the_public_functions_return(self):
         real = Features(torch.from_numpy(features(360)), torch.from_numpy(probabilities(360)))
@@ -678,16 +736,15 @@ class TestRegistry:
         )
         train, test, made = images(50, 1), images(20, 2), images(30, 3)
         pixels = measures.RealPixels(train, memorisation.nearest_distance(test, train))
-        found = {}
-        for measure in measures.MEASURES.values():
-            sides = (pixels, made) if measure.of == "pixels" else (real, fake)
-            found |= measure.compare(*sides, 7)
+        found = measured(real, fake, pixels, made, 7)
         x, y = real.features, fake.features
+        labels, asked = (torch.arange(len(side)) % 3 for side in (x, y))
+        fids = classes.class_fids(x, labels, y, asked)
         # Subsets of half the smaller set: whole ones would have no deviation.
         kid, kid_std = kernel.kernel_distance(x, y, subset_size=180, seed=7)
         score, score_std = inception_score.inception_score(fake.probabilities, seed=7)
         histogram = modes.class_histogram(real.probabilities)
-        classes = modes.modes(fake.probabilities, histogram)
+        made_of = modes.modes(fake.probabilities, histogram)
         assert found == {
             "fid": fid(x, y),
             "fid_std": frechet.frechet_distance_deviation(*frechet.statistics(x), y, seed=7),
@@ -697,8 +754,11 @@ class TestRegistry:
             "kid": kid,
             "kid_std": kid_std,
             **manifold.manifold(x, y),
-            "modes_covered": classes["covered"],
-            "modes_kl": classes["kl"],
+            "modes_covered": made_of["covered"],
+            "modes_kl": made_of["kl"],
+            "class_accuracy": classes.class_accuracy(fake.probabilities, asked),
+            "class_fid": np.mean(fids),
+            "class_fids": fids,
             "memorisation": memorisation.memorisation(made, train, test),
         }
         assert min(found["fid_std"], kid_std, score_std) > 0
@@ -708,6 +768,6 @@ class TestRegistry:
             real, fake = (
                 Features(torch.rand(100, 16), torch.rand(100, 10).softmax(1)) for _ in range(2)
             )
-        for measure in measures.MEASURES.values():
-            if measure.of != "pixels":
-                assert all(np.isfinite(value) for value in measure.compare(real, fake, 0).values())
+        pixels = measures.RealPixels(images(5), 1.0)
+        found = measured(real, fake, pixels, images(3, 1))
+        assert all(np.isfinite(value).all() for value in found.values())

@@ -12,12 +12,19 @@ from ganvas.workflow import instances, modules
 from stages import params as stage
 
 LINKS = {
-    "gan": {"network/networks/gan.py"},
-    "dcgan": {"network/networks/dcgan.py"},
+    model: {"network/networks/_blocks.py", f"network/networks/{model}.py"}
+    for model in ("gan", "dcgan")
+}
+# What a recipe overrides to have dcgan's networks.
+DCGAN = {
+    "network": "dcgan",
+    "generator": {"widths": [8, 8, 8], "norm": "batch", "output": "tanh"},
+    "discriminator": {"widths": [8, 8, 8], "norm": "batch", "dropout": 0.0},
 }
 SHARED = {
-    "objective/training/objectives/non_saturating.py",
-    "method/training/methods/adversarial.py",
+    "training/training/objectives/non_saturating.py",
+    "training/training/optimizers/adam.py",
+    "training/training/methods/adversarial.py",
 }
 
 
@@ -54,13 +61,13 @@ def test_each_model_of_the_matrix_has_links_to_its_own_modules(folder: Path) -> 
 def test_links_are_relative_and_lead_to_the_modules_of_this_repository(folder: Path) -> None:
     check()
     found = list(modules.LINKS.rglob("*.py"))
-    assert len(found) == 3 * 2 * 3  # data sets, models, parts
+    assert len(found) == 3 * 2 * 5  # data sets, models, modules
     for path in found:
         assert path.is_symlink() and not path.readlink().is_absolute()
-        _, model, kind, *inside = path.relative_to(modules.LINKS).parts
+        _, model, group, *inside = path.relative_to(modules.LINKS).parts
         leads_to = Path(os.path.normpath(path.parent / path.readlink()))
         assert leads_to == Path("ganvas", *inside) and leads_to.is_file()
-        assert kind in parts.FOLDERS and model in LINKS
+        assert group in modules.LINKED and model in LINKS
 
 
 def test_links_are_made_again_as_the_recipes_are_now(folder: Path) -> None:
@@ -68,7 +75,8 @@ def test_links_are_made_again_as_the_recipes_are_now(folder: Path) -> None:
     stale = modules.LINKS / "digits/gan/network/networks/gone.py"
     stale.symlink_to("nowhere.py")
     (modules.LINKS / "digits/dcgan/network/networks/dcgan.py").unlink()
-    check(models__gan__network="dcgan", matrix__datasets=["digits"])
+    changed = {f"models__gan__{key}": value for key, value in DCGAN.items()}
+    check(matrix__datasets=["digits"], **changed)
     assert links("gan") == links("dcgan") == LINKS["dcgan"] | SHARED
     assert not (modules.LINKS / "mnist").exists()
 
@@ -102,7 +110,7 @@ def test_a_recipe_outside_the_matrix_forbids_nothing(folder: Path) -> None:
 
 
 def test_a_data_set_may_have_a_network_of_its_own_in_a_recipe(folder: Path) -> None:
-    check(datasets__digits__models={"gan": {"network": "dcgan"}, "dcgan": {}})
+    check(datasets__digits__models={"gan": DCGAN, "dcgan": {}})
     assert links("gan") == links("dcgan") == LINKS["dcgan"] | SHARED
     assert links("gan", "mnist") == LINKS["gan"] | SHARED
 
@@ -113,6 +121,9 @@ def test_a_data_set_may_have_a_network_of_its_own_in_a_recipe(folder: Path) -> N
         ("network", "gan", "build"),
         ("objective", "non_saturating", "generator_loss"),
         ("method", "adversarial", "Method"),
+        ("optimizer", "adam", "make"),
+        ("penalties", "r1", "AT"),
+        ("augment", "cutout", "augment"),
     ],
 )
 def test_a_part_without_what_is_asked_of_it_stops_it(
@@ -120,5 +131,49 @@ def test_a_part_without_what_is_asked_of_it_stops_it(
 ) -> None:
     monkeypatch.delattr(parts.load(kind, name), lacks)
     with pytest.raises(GanvasError) as error:
-        check()
-    assert str(error.value) == f"{parts.file(kind, name)}: no {lacks}; a {kind} needs it"
+        check(models__gan__penalties={"r1": 1.0}, models__gan__augment=["cutout"])
+    assert str(error.value) == f"{parts.file(kind, name)}: no {lacks}; {kind} needs it"
+
+
+def test_each_recipe_links_all_that_it_names(folder: Path) -> None:
+    everything = list(instances.data_set("mnist").params.models)
+    check(matrix__models=everything, matrix__datasets=["mnist"])
+    assert links("wgan_gp", "mnist") == LINKS["dcgan"] | SHARED ^ {
+        "training/training/objectives/non_saturating.py",
+        "training/training/objectives/wasserstein.py",
+        "training/training/penalties/gradient.py",
+    }
+    assert "training/training/optimizers/sgd.py" in links("gan_2014", "mnist")
+    # What a part imports is linked with it.
+    assert links("gan_minimax", "mnist") > SHARED
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"objective": "hinge", "label_smoothing": 0.1},
+            "label_smoothing: 0.1, but hinge has no target to smooth; set it to 0",
+        ),
+        ({"momentum": 0.5}, "momentum: 0.5 is for sgd, adam has betas; set it to 0.0"),
+        (
+            {"generator": {"widths": [8], "norm": "batch", "output": "tanh"}, "network": "dcgan"},
+            "generator.widths: [8] is not allowed; network dcgan takes 3",
+        ),
+    ],
+)
+def test_what_cannot_be_together_stops_it(
+    folder: Path, changes: dict[str, object], said: str
+) -> None:
+    with pytest.raises(GanvasError) as error:
+        check(**{f"models__gan__{key}": value for key, value in changes.items()})
+    assert str(error.value) == f"params.yaml: models.gan: {said}"
+
+
+def test_a_penalty_beside_batch_norm_is_warned_of(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(models__dcgan__penalties={"gradient": 10.0}, models__gan__penalties={"r1": 1.0})
+    said = set(capsys.readouterr().err.splitlines())  # of each data set
+    assert len(said) == 1
+    assert said.pop().startswith("warning: params.yaml: models.dcgan: penalties beside BatchNorm")

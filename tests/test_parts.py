@@ -15,15 +15,22 @@ from repositories import copy, edit, ran, run
 from ruamel.yaml import YAML
 
 from ganvas import parts
-from ganvas.workflow import pipeline, provenance
+from ganvas.workflow import modules, pipeline, provenance
 
 Status = dict[str, list[dict[str, Any]]]
 
 TINY = {"epochs": 2, "checkpoint_every": 1}
-HELPER = "ganvas/networks/_blocks.py"
-NEW = {"network": "other", "objective": "another", "method": "third"}  # what recipe `new` names
-IMPORT = "from ganvas.networks import _blocks"
-COPIED = {"network": "gan", "objective": "non_saturating", "method": "adversarial"}
+HELPER = "ganvas/networks/_shared.py"
+NEW = {  # what recipe `new` names
+    **{"network": "other", "objective": "another", "method": "third", "optimizer": "fourth"},
+    **{"penalties": "fifth", "augment": "sixth"},
+}
+OF_NEW = NEW | {"penalties": {"fifth": 1.0}, "augment": ["sixth"]}
+IMPORT = "from ganvas.networks import _shared"
+COPIED = {
+    **{"network": "gan", "objective": "non_saturating", "method": "adversarial"},
+    **{"optimizer": "adam", "penalties": "r1", "augment": "cutout"},
+}
 
 
 class Grown(NamedTuple):
@@ -44,7 +51,7 @@ def grown(original: Path, tmp_path_factory: pytest.TempPathFactory) -> Grown:
     (folder / HELPER).write_text('"""What several networks share."""\n\nSLOPE = 0.2\n')
     text = network.read_text()
     assert "nn.LeakyReLU(0.2)" in text
-    text = text.replace("nn.LeakyReLU(0.2)", "nn.LeakyReLU(_blocks.SLOPE)")
+    text = text.replace("nn.LeakyReLU(0.2)", "nn.LeakyReLU(_shared.SLOPE)")
     network.write_text(text.replace("from torch import nn", f"from torch import nn\n\n{IMPORT}"))
     before = status(folder)
 
@@ -52,7 +59,7 @@ def grown(original: Path, tmp_path_factory: pytest.TempPathFactory) -> Grown:
     edit(
         folder,
         matrix__models=["gan", "dcgan", "new"],
-        models__new=recipe | NEW,
+        models__new=recipe | OF_NEW,
         datasets__digits__models={model: dict(TINY) for model in ("gan", "dcgan", "new")},
     )
     return Grown(folder, before, ran(run(folder, "dvc", "repro")))
@@ -85,29 +92,32 @@ def test_a_new_recipe_is_made_and_no_other_again(grown: Grown) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "kind", "models"),
+    ("file", "folder", "models"),
     [
-        (parts.file("network", NEW["network"]), "network", ["new"]),
-        (parts.file("objective", NEW["objective"]), "objective", ["new"]),
-        (parts.file("method", NEW["method"]), "method", ["new"]),
+        *(
+            (parts.file(kind, name), "network" if kind == "network" else "training", ["new"])
+            for kind, name in NEW.items()
+        ),
         (HELPER, "network", ["new"]),
         (parts.file("network", "gan"), "network", ["gan"]),
         (parts.file("network", "dcgan"), "network", ["dcgan"]),
-        (parts.file("objective", "non_saturating"), "objective", ["gan", "dcgan"]),
-        (parts.file("method", "adversarial"), "method", ["gan", "dcgan"]),
+        (parts.file("network", "_blocks"), "network", ["gan", "dcgan", "new"]),
+        (parts.file("objective", "non_saturating"), "training", ["gan", "dcgan"]),
+        (parts.file("method", "adversarial"), "training", ["gan", "dcgan"]),
+        (parts.file("optimizer", "adam"), "training", ["gan", "dcgan"]),
     ],
 )
 def test_an_edit_shows_at_once_at_the_models_that_use_the_module_alone(
-    grown: Grown, file: str, kind: str, models: list[str]
+    grown: Grown, file: str, folder: str, models: list[str]
 ) -> None:
     with edited(grown.folder / file):
         found = status(grown.folder)
     # The links lead there; what they are in is made by stage params.
     assert found.pop("params") == [{"changed outs": {"data/recipes": "modified"}}]
-    users = ("train", "select", "sample") if kind == "network" else ("train",)
+    users = ("train", "select", "sample") if folder == "network" else ("train",)
     assert found == {
         f"{stage}@digits-{model}": [
-            {"changed deps": {f"data/recipes/digits/{model}/{kind}": "modified"}}
+            {"changed deps": {f"data/recipes/digits/{model}/{folder}": "modified"}}
         ]
         for stage in users
         for model in models
@@ -121,10 +131,11 @@ def test_the_hash_of_links_is_the_one_that_dvc_records(
     monkeypatch.chdir(grown.folder)
     recipes = YAML(typ="safe").load(Path("params.yaml"))["models"]
     entries = pipeline.locked()
-    for model, recipe in recipes.items():
+    for model in ("gan", "dcgan", "new"):
+        recipe = recipes[model]
         recorded = entries[f"train@digits-{model}"].deps
-        for kind in parts.FOLDERS:
-            dep = f"data/recipes/digits/{model}/{kind}"
+        for linked in modules.LINKED:
+            dep = f"data/recipes/digits/{model}/{linked}"
             assert recorded[dep] == pipeline.code_hash(dep, recipe)
             assert recorded[dep] == provenance.dvc_hash(Path(dep))
 

@@ -72,6 +72,7 @@ def test_the_outputs_are_those_of_the_plan(whole: dict[str, bytes]) -> None:
     assert set(whole) == {
         "config.json",
         "discriminator.safetensors",
+        "generator/architecture.json",
         "generator/epoch-0002.safetensors",
         "generator/epoch-0003.safetensors",
         "history.csv",

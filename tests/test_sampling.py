@@ -5,22 +5,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import recipes
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from recipes import Recorder
+from torch import Tensor
 
 from ganvas import networks, pictures, seeds
 from ganvas.drawing import sampling
 from ganvas.errors import GanvasError
-from ganvas.networks import to_uint8
+from ganvas.networks import Generator, to_uint8
 
 LATENT = 10
 
 
 @pytest.fixture(scope="module", params=["gan", "dcgan"])
-def generator(request: pytest.FixtureRequest) -> nn.Module:
+def generator(request: pytest.FixtureRequest) -> Generator:
     """With settled statistics, and images that use the whole range of greys."""
-    network, _ = networks.build(request.param, LATENT, 28, seed=1)
+    network, _ = networks.build(recipes.architecture(request.param, latent_dim=LATENT), seed=1)
     stream = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for _ in range(30):
@@ -31,67 +33,125 @@ def generator(request: pytest.FixtureRequest) -> nn.Module:
     return network
 
 
-class Recorder(nn.Module):
-    """Keeps the points it is given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(()))
-        self.batches: list[Tensor] = []
-
-    def forward(self, z: Tensor) -> Tensor:
-        self.batches.append(z)
-        return z[:, :1].reshape(-1, 1, 1, 1).tanh()
-
-    @property
-    def z(self) -> Tensor:
-        return torch.cat(self.batches)
-
-
 class TestImages:
     @pytest.mark.parametrize("count", [1, 37, 500])
-    def test_first_ones_are_the_same_for_any_count(self, generator: nn.Module, count: int) -> None:
+    def test_first_ones_are_the_same_for_any_count(self, generator: Generator, count: int) -> None:
         """Across the border of a batch, too."""
-        many = sampling.images(generator, 701, LATENT, seed=3)
+        many = sampling.images(generator, 701, seed=3)
         assert many.shape == (701, 28, 28) and many.dtype == np.uint8
-        few = sampling.images(generator, count, LATENT, seed=3)
+        few = sampling.images(generator, count, seed=3)
         np.testing.assert_array_equal(few, many[:count], strict=True)
 
-    def test_repeat_to_the_byte_whatever_ran_before(self, generator: nn.Module) -> None:
+    def test_repeat_to_the_byte_whatever_ran_before(self, generator: Generator) -> None:
         torch.manual_seed(1)
-        first = sampling.images(generator, 20, LATENT, seed=3)
+        first = sampling.images(generator, 20, seed=3)
         torch.manual_seed(2)
-        assert sampling.images(generator, 20, LATENT, seed=3).tobytes() == first.tobytes()
-        assert sampling.images(generator, 20, LATENT, seed=4).tobytes() != first.tobytes()
+        assert sampling.images(generator, 20, seed=3).tobytes() == first.tobytes()
+        assert sampling.images(generator, 20, seed=4).tobytes() != first.tobytes()
 
-    def test_are_all_different(self, generator: nn.Module) -> None:
+    def test_are_all_different(self, generator: Generator) -> None:
         """No batch repeats the noise of the one before."""
-        images = sampling.images(generator, 1100, LATENT, seed=3)
+        images = sampling.images(generator, 1100, seed=3)
         assert len(np.unique(images.reshape(len(images), -1), axis=0)) == len(images)
 
     def test_points_are_standard_normal(self) -> None:
-        recorder = Recorder()
-        sampling.images(recorder, 5000, LATENT, seed=3)
+        recorder = Recorder(latent_dim=LATENT)
+        sampling.images(recorder, 5000, seed=3)
         assert recorder.z.shape == (5000, LATENT)
         assert recorder.z.mean().item() == pytest.approx(0, abs=4 / 50_000**0.5)
         assert recorder.z.std().item() == pytest.approx(1, abs=4 / 100_000**0.5)
 
     def test_come_from_products_of_one_shape(self) -> None:
-        recorder = Recorder()
-        sampling.images(recorder, 1001, LATENT, seed=3)
+        recorder = Recorder(latent_dim=LATENT)
+        sampling.images(recorder, 1001, seed=3)
         assert {len(batch) for batch in recorder.batches} == {sampling.BATCH}
 
-    def test_drawing_leaves_the_generator_as_it_was(self, generator: nn.Module) -> None:
+    def test_drawing_leaves_the_generator_as_it_was(self, generator: Generator) -> None:
         before = {key: value.clone() for key, value in generator.state_dict().items()}
-        sampling.images(generator, 10, LATENT, seed=3)
+        sampling.images(generator, 10, seed=3)
         assert all(torch.equal(v, before[k]) for k, v in generator.state_dict().items())
+
+
+class TestUniform:
+    """Where latent points are uniform, nothing leaves the cube that the generator has seen."""
+
+    def test_points_fill_the_cube(self) -> None:
+        recorder = Recorder(latent_dim=LATENT, latent="uniform")
+        sampling.images(recorder, 5000, seed=3)
+        assert recorder.z.min().item() == pytest.approx(-1, abs=0.001)
+        assert recorder.z.max().item() == pytest.approx(1, abs=0.001)
+        assert recorder.z.mean().item() == pytest.approx(0, abs=4 * 0.577 / 50_000**0.5)
+        assert recorder.z.square().mean().item() == pytest.approx(1 / 3, abs=0.01)
+
+    def test_walks_are_straight_lines(self) -> None:
+        recorder = Recorder(latent_dim=LATENT, latent="uniform")
+        sampling.interpolation(recorder, 5, seed=3)
+        points, quarters = recorder.z.reshape(5, 5, LATENT), torch.tensor([[0.25], [0.5]])
+        torch.testing.assert_close(points[:, 1:3], points[:, :1].lerp(points[:, -1:], quarters))
+        assert not torch.equal(points[:, 0], points[:, -1])
+
+
+class TestClasses:
+    """Of a generator that is told classes."""
+
+    COUNTS = (300, 0, 100)
+
+    def recorder(self) -> Recorder:
+        return Recorder(latent_dim=LATENT, class_counts=self.COUNTS)
+
+    def test_are_asked_for_as_often_as_they_are_in_the_training_images(self) -> None:
+        recorder = self.recorder()
+        sampling.images(recorder, 5000, seed=3)
+        asked = sampling.asked(recorder, 5000, seed=3)
+        assert asked is not None and torch.equal(torch.cat(recorder.told), asked)  # type: ignore[arg-type]
+        shares = torch.bincount(asked, minlength=3) / 5000
+        assert shares[1] == 0
+        assert shares[0].item() == pytest.approx(0.75, abs=0.025)
+
+    @pytest.mark.parametrize("count", [1, 37, 500])
+    def test_the_first_ones_are_the_same_for_any_count(self, count: int) -> None:
+        few, many = (sampling.asked(self.recorder(), n, seed=3) for n in (count, 701))
+        assert few is not None and many is not None
+        assert len(few) == count and torch.equal(few, many[:count])
+
+    def test_have_points_of_their_own(self) -> None:
+        """The classes draw from another stream than the points."""
+        told, plain = self.recorder(), Recorder(latent_dim=LATENT)
+        sampling.images(told, 700, seed=3)
+        sampling.images(plain, 700, seed=3)
+        assert torch.equal(told.z, plain.z)
+        assert plain.told == [None, None]
+        assert sampling.asked(plain, 5, seed=3) is None
+
+    def test_that_are_given_are_those_asked_for(self) -> None:
+        recorder, labels = self.recorder(), torch.tensor([2, 0, 2])
+        assert len(sampling.images(recorder, 3, 7, labels)) == 3
+        (told,) = recorder.told
+        assert told is not None and told[:3].tolist() == [2, 0, 2] and len(told) == sampling.BATCH
+
+    def test_have_a_row_each_of_the_same_points(self) -> None:
+        recorder = self.recorder()
+        assert sampling.of_each_class(recorder, 4, seed=3).shape == (12, 1, 1)
+        assert recorder.told[0] is not None
+        assert recorder.told[0].tolist() == [0] * 4 + [1] * 4 + [2] * 4
+        rows = recorder.z.reshape(3, 4, LATENT)
+        assert torch.equal(rows[0], rows[2]) and not torch.equal(rows[0, 0], rows[0, 1])
+        few = self.recorder()
+        sampling.of_each_class(few, 2, seed=3)
+        assert torch.equal(few.z.reshape(3, 2, LATENT), rows[:, :2])
+
+    def test_stay_the_same_along_a_walk(self) -> None:
+        recorder = self.recorder()
+        sampling.interpolation(recorder, 3, seed=3)
+        assert recorder.told[0] is not None
+        assert recorder.told[0].reshape(5, 3).tolist() == [[row % 3] * 3 for row in range(5)]
 
 
 class TestInterpolation:
     def points(self, steps: int, seed: int = 3, rows: int = 5) -> Tensor:
         """The latent points of each walk, (rows, steps, LATENT)."""
-        recorder = Recorder()
-        sampling.interpolation(recorder, steps, LATENT, seed, rows)
+        recorder = Recorder(latent_dim=LATENT)
+        sampling.interpolation(recorder, steps, seed, rows)
         return recorder.z.reshape(rows, steps, LATENT)
 
     def ends(self, seed: int = 3, rows: int = 5) -> Tensor:
@@ -99,20 +159,20 @@ class TestInterpolation:
         stream = seeds.generator(seed, "interpolation")
         return torch.randn(2, rows, 1, LATENT, generator=stream, dtype=torch.float64)
 
-    def test_is_rows_of_steps(self, generator: nn.Module) -> None:
-        strip = sampling.interpolation(generator, 7, LATENT, seed=3)
+    def test_is_rows_of_steps(self, generator: Generator) -> None:
+        strip = sampling.interpolation(generator, 7, seed=3)
         assert strip.shape == (35, 28, 28) and strip.dtype == np.uint8
 
-    def test_repeats_to_the_byte(self, generator: nn.Module) -> None:
-        first, again = (sampling.interpolation(generator, 4, LATENT, seed=3) for _ in range(2))
+    def test_repeats_to_the_byte(self, generator: Generator) -> None:
+        first, again = (sampling.interpolation(generator, 4, seed=3) for _ in range(2))
         assert first.tobytes() == again.tobytes()
-        assert sampling.interpolation(generator, 4, LATENT, seed=4).tobytes() != first.tobytes()
+        assert sampling.interpolation(generator, 4, seed=4).tobytes() != first.tobytes()
 
     @pytest.mark.parametrize("steps", [2, 10])
     def test_begins_and_ends_with_the_images_of_its_end_points(
-        self, generator: nn.Module, steps: int
+        self, generator: Generator, steps: int
     ) -> None:
-        strip = sampling.interpolation(generator, steps, LATENT, seed=3)
+        strip = sampling.interpolation(generator, steps, seed=3)
         walks = strip.reshape(5, steps, 28, 28).astype(int)
         with torch.no_grad():
             expected = [to_uint8(generator(end.float().squeeze(1))) for end in self.ends()]

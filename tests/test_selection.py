@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import recipes
 import torch
 from repositories import edit, run
 
@@ -112,12 +113,12 @@ class TestStage:
         )
         reference = folder / "data/reference/digits/classifier.safetensors"
         real = statistics(features.load(reference, "validation").features)
-        found = sorted((folder / "models/digits/gan/generator").iterdir())
+        found = sorted((folder / "models/digits/gan/generator").glob("*.safetensors"))
         rows = self.table(folder)
         assert [int(row["epoch"]) for row in rows] == [1, 2] and len(found) == 2
         for path, row in zip(found, rows, strict=True):
-            generator = checkpoints.load(path, "gan", 100, 28)
-            images = sampling.images(generator, 100, 100, seed=0)  # as many as select.images says
+            generator = checkpoints.load(path, recipes.architecture("gan"))
+            images = sampling.images(generator, 100, seed=0)  # as many as select.images says
             fake = statistics(features.extract(network, images, torch.device("cpu")).features)
             assert float(row["fid"]) == pytest.approx(frechet_distance(*real, *fake), rel=1e-4)
 

@@ -27,6 +27,7 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 import pytest
+import recipes
 import torch
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -36,6 +37,7 @@ from ganvas import files, networks
 from ganvas.drawing import conditional, sampling
 from ganvas.errors import GanvasError
 from ganvas.evaluation import classifier, features
+from ganvas.networks import Generator
 from ganvas.reporting import card
 from ganvas.tracking import registry, runs
 from ganvas.training import checkpoints
@@ -43,7 +45,9 @@ from ganvas.workflow import modules
 
 ROOT = Path(__file__).parents[1]
 LATENT, FEATURES, SIZE = 10, 16, 28
-CONFIG = {"network": "gan", "latent_dim": LATENT, "image_size": SIZE, "features": FEATURES}
+ARCHITECTURE = recipes.architecture("gan", latent_dim=LATENT, image_size=SIZE)
+TOLD = recipes.architecture("cgan", latent_dim=LATENT, class_counts=[5, 0, 7])
+CONFIG = ARCHITECTURE._asdict() | {"features": FEATURES}
 NAME = registry.name_of("digits")
 CARD = card.page(
     "digits",
@@ -64,8 +68,8 @@ Row = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def generator(weights: Path) -> nn.Module:
-    return checkpoints.load(weights / "epoch-0001.safetensors", "gan", LATENT, SIZE)
+def generator(weights: Path) -> Generator:
+    return checkpoints.load(weights / "epoch-0001.safetensors", ARCHITECTURE)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +82,7 @@ def judge(weights: Path) -> classifier.Classifier:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A generator that uses the whole range of greys, a classifier that sees each class often."""
     folder = tmp_path_factory.mktemp("weights")
-    generator, _ = networks.build("gan", LATENT, SIZE, seed=1)
+    generator, _ = networks.build(ARCHITECTURE, seed=1)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         for _ in range(30):
@@ -86,7 +90,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         last = [layer for layer in generator.children() if isinstance(layer, nn.Linear)][-1]
         last.weight *= 1 / generator.eval()(torch.randn(64, LATENT)).std()
         network = classifier.Classifier(SIZE, FEATURES).eval()
-        images = torch.from_numpy(sampling.images(generator, 1000, LATENT, seed=9)).unsqueeze(1)
+        images = torch.from_numpy(sampling.images(generator, 1000, seed=9)).unsqueeze(1)
         logits = network(images)[1]
         network.classes[-1].weight /= logits.std(0)[:, None]
         network.classes[-1].bias -= logits.mean(0)
@@ -114,12 +118,12 @@ def model(saved: Path) -> Iterator[mlflow.pyfunc.PyFuncModel]:
     sys.path[:] = path
 
 
-def expected(generator: nn.Module, judge: classifier.Classifier, rows: list[Row]) -> np.ndarray:
+def expected(generator: Generator, judge: classifier.Classifier, rows: list[Row]) -> np.ndarray:
     """The images of each row, from `sampling` alone."""
     found = []
     for row in rows:
         wanted, count = row.get("class"), row["images"]
-        drawn = sampling.images(generator, count if wanted is None else 2000, LATENT, row["seed"])
+        drawn = sampling.images(generator, count if wanted is None else 2000, row["seed"])
         if wanted is not None:
             scores = features.extract(judge, drawn, torch.device("cpu")).probabilities
             drawn = drawn[scores.argmax(1).numpy() == wanted][:count]
@@ -147,11 +151,13 @@ def test_the_folder_holds_no_pickle_and_no_path_of_this_machine(saved: Path) -> 
 
 
 def test_the_requirements_are_what_the_served_modules_import(saved: Path) -> None:
-    seen: set[str] = set()
+    # What a notebook uses comes with its first use, and nothing that is served uses it.
+    seen = notebook = {"ganvas/notebook/__init__.py"}
     todo = {"ganvas/tracking/serving.py", "ganvas/__init__.py"}
     while todo:
-        seen.add(file := todo.pop())
+        seen = seen | {file := todo.pop()}
         todo |= modules.direct(file) - seen
+    seen = seen - notebook
     names = {
         name.split(".")[0]
         for file in seen
@@ -185,7 +191,7 @@ def test_the_requirements_are_what_the_served_modules_import(saved: Path) -> Non
 )
 def test_a_class_may_be_missing_or_null(
     model: mlflow.pyfunc.PyFuncModel,
-    generator: nn.Module,
+    generator: Generator,
     judge: classifier.Classifier,
     table: Any,
 ) -> None:
@@ -209,19 +215,19 @@ def test_a_row_gives_the_same_images_whatever_else_is_asked_for(
 
 class TestClasses:
     def test_first_ones_are_the_same_for_any_count(
-        self, generator: nn.Module, judge: classifier.Classifier
+        self, generator: Generator, judge: classifier.Classifier
     ) -> None:
         """Across the border of a batch, too."""
-        many = conditional.images(generator, judge, 3, 120, LATENT, seed=2)
+        many = conditional.images(generator, judge, 3, 120, seed=2)
         assert many.shape == (120, SIZE, SIZE) and many.dtype == np.uint8
         for count in (1, 40, 119):
-            few = conditional.images(generator, judge, 3, count, LATENT, seed=2)
+            few = conditional.images(generator, judge, 3, count, seed=2)
             np.testing.assert_array_equal(few, many[:count], strict=True)
 
     def test_are_all_different_and_of_that_class(
-        self, generator: nn.Module, judge: classifier.Classifier
+        self, generator: Generator, judge: classifier.Classifier
     ) -> None:
-        images = conditional.images(generator, judge, 7, 150, LATENT, seed=2)
+        images = conditional.images(generator, judge, 7, 150, seed=2)
         assert len(np.unique(images.reshape(150, -1), axis=0)) == 150
         scores = features.extract(judge, images, torch.device("cpu")).probabilities
         assert (scores.argmax(1) == 7).double().mean() > 0.95  # other batches round differently
@@ -231,18 +237,18 @@ class TestClasses:
         """One image in `every` is of class 0: none ever, or too few from 30,000 images on."""
         counted = Counting(every, enough=100)
         with pytest.raises(GanvasError, match=rf"^class 0: \d+ of {drawn} images[^\n]+$"):
-            conditional.images(counted, Judge(), 0, 5000, 1, seed=0)  # type: ignore[arg-type]
+            conditional.images(counted, Judge(), 0, 5000, seed=0)  # type: ignore[arg-type]
 
 
-class Counting(nn.Module):
+class Counting(Generator):
     """White images: the first `enough`, then one in `every`; black ones between."""
 
     def __init__(self, every: int, enough: int) -> None:
-        super().__init__()
+        super().__init__(ARCHITECTURE, [])
         self.weight = nn.Parameter(torch.zeros(()))
         self.every, self.enough, self.made = every, enough if every else 0, 0
 
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
+    def forward(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         numbers = torch.arange(self.made, self.made + len(z))
         self.made += len(z)
         white = numbers < self.enough
@@ -261,6 +267,33 @@ class Judge(nn.Module):
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         flat = images.flatten(1).float()
         return flat, torch.cat([flat, 255 - flat], 1)
+
+
+class TestToldClasses:
+    """A generator that is told classes is asked for them: no classifier picks."""
+
+    @pytest.fixture(scope="class")
+    def told(self, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        folder = tmp_path_factory.mktemp("told")
+        generator, _ = networks.build(TOLD, seed=1)
+        facts = checkpoints.Facts(1, 2, 0.5)
+        checkpoints.save(folder / "told.safetensors", generator, None, facts)
+        architecture = TOLD._asdict() | {"features": FEATURES}
+        judge = weights / "classifier.safetensors"
+        registry.save(folder / "model", folder / "told.safetensors", architecture, judge, CARD)
+        return folder
+
+    def test_it_draws_the_class_asked_for(self, told: Path) -> None:
+        generator = checkpoints.load(told / "told.safetensors", TOLD)
+        path = list(sys.path)
+        model = mlflow.pyfunc.load_model(str(told / "model"))
+        rows: list[Row] = [{"images": 3, "seed": 5, "class": 2}, {"images": 2, "seed": 6}]
+        drawn = [sampling.images(generator, 3, 5, torch.full((3,), 2))]
+        drawn.append(sampling.images(generator, 2, 6))
+        assert (model.predict(rows) == np.concatenate(drawn)).all()
+        with pytest.raises(MlflowException, match="class: 3 is not allowed; allowed: 0 to 2, or"):
+            model.predict([{"images": 1, "seed": 0, "class": 3}])
+        sys.path[:] = path
 
 
 # The server
@@ -381,7 +414,7 @@ def post(server: str, body: str) -> tuple[int, Any]:
     ids=str,
 )
 def test_the_server_answers_with_the_images_of_sampling(
-    server: str, generator: nn.Module, judge: classifier.Classifier, rows: list[Row]
+    server: str, generator: Generator, judge: classifier.Classifier, rows: list[Row]
 ) -> None:
     status, answer = post(server, json.dumps({"dataframe_records": rows}))
     assert status == 200
@@ -429,7 +462,7 @@ def test_a_table_that_is_none_is_the_callers_mistake(server: str, row: Row) -> N
 
 
 def test_the_example_in_the_model_is_allowed(
-    server: str, saved: Path, generator: nn.Module, judge: classifier.Classifier
+    server: str, saved: Path, generator: Generator, judge: classifier.Classifier
 ) -> None:
     status, answer = post(server, (saved / "serving_input_example.json").read_text())
     assert status == 200
@@ -438,7 +471,7 @@ def test_the_example_in_the_model_is_allowed(
 
 
 def test_the_request_of_the_card_is_answered(
-    server: str, generator: nn.Module, judge: classifier.Classifier
+    server: str, generator: Generator, judge: classifier.Classifier
 ) -> None:
     command = re.search(r"^curl (?:.*\\\n)*.*$", CARD, re.MULTILINE)
     assert command
@@ -451,7 +484,7 @@ def test_the_request_of_the_card_is_answered(
 
 
 def test_the_python_of_the_card_runs_where_there_is_no_checkout(
-    tracking_server: str, generator: nn.Module, judge: classifier.Classifier, tmp_path: Path
+    tracking_server: str, generator: Generator, judge: classifier.Classifier, tmp_path: Path
 ) -> None:
     code = re.findall(r"```python\n(.*?)```", CARD, re.DOTALL)[0] + (
         "import hashlib, sys, ganvas\n"

@@ -8,7 +8,8 @@ import typer
 EXAMPLES = """\
   ganvas draw models/mnist/dcgan --count 64 --seed 7 --out grid.png
   ganvas draw models:/ganvas-mnist@best --count 10000 --out images.npy
-  ganvas draw models/mnist/gan --interpolate --out walk.gif"""
+  ganvas draw models/mnist/gan --interpolate --out walk.gif
+  ganvas draw models/mnist/cdcgan --class 3 --out threes.png"""
 MOST = 100_000  # numbers of five digits, in a folder
 
 
@@ -28,10 +29,28 @@ def draw(
             "a folder of PNGs.",
         ),
     ],
-    count: Annotated[int, typer.Option(metavar="N", min=1, max=MOST, help="Images.")] = 64,
+    count: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=MOST,
+            help="Images; a grid of a model that is told classes has a whole row for each.",
+        ),
+    ] = 64,
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, help="The same seed, the same images.")
     ] = 0,
+    wanted: Annotated[
+        int | None,
+        typer.Option(
+            "--class",
+            metavar="N",
+            min=0,
+            help="Images of this class, by a model that is told classes.",
+            show_default=False,
+        ),
+    ] = None,
     interpolate: Annotated[
         bool,
         typer.Option("--interpolate", help="A walk from point to point, back to where it began."),
@@ -45,10 +64,25 @@ def draw(
 
     export.ending(out)  # a name that is not allowed is said before seconds of work
 
-    from ganvas.drawing import sampling, walks
+    import torch
+
+    from ganvas.drawing import conditional, sampling, walks
     from ganvas.workflow import generators
 
-    network, latent_dim, words = generators.load(what)
-    drawn = walks.walk if interpolate else sampling.images
-    export.write(out, drawn(network, count, latent_dim, seed), walk=interpolate)
-    typer.echo(f"{out}: {count:,} images by {words}", err=True)
+    generator, words = generators.load(what)
+    if wanted is not None:
+        conditional.check(generator, wanted)
+    classes, columns = len(generator.class_counts), None
+    if interpolate:
+        drawn = walks.walk(generator, count, seed, wanted)
+    elif wanted is not None:
+        drawn = sampling.images(generator, count, seed, torch.full((count,), wanted))
+    elif classes and export.ending(out) == ".png":
+        columns = -(-count // classes)
+        drawn = sampling.of_each_class(generator, columns, seed)
+    else:
+        drawn = sampling.images(generator, count, seed)
+    export.write(out, drawn, columns, walk=interpolate)
+    of_class = "" if wanted is None else f" of class {wanted}"
+    rows = ", a row a class," if columns else ""
+    typer.echo(f"{out}: {len(drawn):,} images{of_class}{rows} by {words}", err=True)

@@ -1,34 +1,45 @@
-"""Images of one class from a generator that knows no classes: its images, filtered."""
+"""Images of one class: asked of a generator that is told classes, else picked out of its images."""
 
 import numpy as np
 import torch
-from torch import nn
 
-from ganvas import seeds
+from ganvas import networks, seeds
 from ganvas.drawing import sampling
 from ganvas.errors import GanvasError
 from ganvas.evaluation import features
 from ganvas.evaluation.classifier import Classifier
+from ganvas.networks import Generator
 
 # When a class is given up: after so many images, less than this share of them belongs to it.
 PATIENCE = 10_000
 RAREST = 0.01
 
 
-def images(
-    generator: nn.Module,
-    classifier: Classifier,
-    wanted: int,
-    count: int,
-    latent_dim: int,
-    seed: int,
-) -> np.ndarray:
-    """The first `count` images that the classifier calls `wanted`, uint8 (count, H, W).
+def check(generator: Generator, wanted: int) -> None:
+    """Raise `GanvasError` where the generator is told no classes, or not that one."""
+    classes = len(generator.class_counts)
+    if not classes:
+        raise GanvasError(
+            f"class {wanted}: this generator is told no classes; name a model that is, as cgan and "
+            "cdcgan are"
+        )
+    if wanted not in range(classes):
+        raise GanvasError(f"class {wanted}: not there; allowed: 0 to {classes - 1}")
 
-    They are taken, in order, from the sequence that `sampling.images` begins; so the first n are
-    the same for every count >= n. Draws at most the larger of `PATIENCE` and count / `RAREST`
-    images and a batch. Raises `GanvasError` when the generator makes too few of the class.
+
+def images(
+    generator: Generator, classifier: Classifier, wanted: int, count: int, seed: int
+) -> np.ndarray:
+    """`count` images of class `wanted`, uint8 (count, H, W); n are the first of every count >= n.
+
+    A generator that is told classes is asked for it. Of any other they are the first that the
+    classifier calls `wanted`, in order, of the sequence that `sampling.images` begins; at most the
+    larger of `PATIENCE` and count / `RAREST` images and a batch are drawn. Raises `GanvasError`
+    when such a generator makes too few of the class.
     """
+    if generator.class_counts:
+        check(generator, wanted)
+        return sampling.images(generator, count, seed, torch.full((count,), wanted))
     stream = seeds.generator(seed, "samples")
     device = next(classifier.parameters()).device
     kept: list[np.ndarray] = []
@@ -39,7 +50,7 @@ def images(
                 f"class {wanted}: {found:,} of {drawn:,} images drawn belong to it, too few to go "
                 "on; this generator hardly makes it, ask for another class or none"
             )
-        z = torch.randn(sampling.BATCH, latent_dim, generator=stream)
+        z = networks.latent(generator, sampling.BATCH, generator=stream)
         batch = sampling.draw(generator, z).squeeze(1).numpy()
         scores = features.extract(classifier, batch, device).probabilities
         kept.append(batch[scores.argmax(1).numpy() == wanted])

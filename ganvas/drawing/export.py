@@ -29,15 +29,19 @@ def ending(path: Path) -> str:
     return found
 
 
-def write(path: Path, images: np.ndarray, *, walk: bool = False) -> None:
+def write(
+    path: Path, images: np.ndarray, columns: int | None = None, *, walk: bool = False
+) -> None:
     """Write images uint8 (N, H, W) as the ending of `path` asks for.
 
-    A `walk` has rows of `STEPS`; animated it is fast, and goes back to its first image. Raises
-    `GanvasError` where the path cannot be written, or is a folder that holds other files.
+    A grid has that many `columns`, else as many as rows. A `walk` has rows of `STEPS`; animated it
+    is fast, and goes back to its first image. Raises `GanvasError` where the path cannot be
+    written, or is a folder that holds other files.
     """
     kind = ending(path)
     if kind == ".png":
-        columns = min(STEPS if walk else math.ceil(math.sqrt(len(images))), len(images))
+        columns = columns or (STEPS if walk else math.ceil(math.sqrt(len(images))))
+        columns = min(columns, len(images))
         pictures.save_png(path, pictures.grid(images, columns, scale=2))
     elif kind == ".gif":
         # The last frame is shown longest: a walk rests where it began.

@@ -1,7 +1,7 @@
 """Measures of generated images: one file each, pure functions, float64; here their registry.
 
 `MEASURES` is what the stages reference and evaluate walk. An entry says what it is computed of and
-takes the real side, the generated side and a seed; it returns flat numbers under stable names. To
+takes the real side, the generated side and a seed; it returns numbers under stable names. To
 add a measure, write its file and one entry below. The floor of a measure is the same call with real
 training images in the place of the generated ones.
 """
@@ -9,8 +9,11 @@ training images in the place of the generated ones.
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
+from torch import Tensor
+
 from ganvas.evaluation.features import Features
 from ganvas.evaluation.metrics.arrays import Array
+from ganvas.evaluation.metrics.classes import class_accuracy, class_fids
 from ganvas.evaluation.metrics.frechet import (
     frechet_distance,
     frechet_distance_deviation,
@@ -25,10 +28,14 @@ from ganvas.evaluation.metrics.modes import class_histogram, modes
 
 
 class Measure(NamedTuple):
-    """`of`: features of any extractor, classes where they are the data set's own, or pixels."""
+    """`of`: features of any extractor, classes where they are the data set's own, or pixels.
 
-    of: Literal["features", "classes", "pixels"]
-    compare: Callable[[Any, Any, int], dict[str, float]]
+    The last two compare images of known classes, `Labelled`: features of each class, and answers,
+    where the extractor's classes are the data set's own.
+    """
+
+    of: Literal["features", "classes", "pixels", "features of classes", "answers"]
+    compare: Callable[[Any, Any, int], dict[str, Any]]
 
 
 class RealPixels(NamedTuple):
@@ -36,6 +43,13 @@ class RealPixels(NamedTuple):
 
     train: Array  # uint8 (M, H, W): what the generator was trained on
     test_distance: float  # nearest_distance(test, train): the same for every model, so made once
+
+
+class Labelled(NamedTuple):
+    """Features of images whose classes are known."""
+
+    features: Features
+    labels: Tensor  # int64 (N,): what a real image is, or a generated one was asked to be
 
 
 def _frechet(real: Features, fake: Features, seed: int) -> dict[str, float]:
@@ -69,6 +83,16 @@ def _modes(real: Features, fake: Features, seed: int) -> dict[str, float]:
     return {"modes_covered": float(found["covered"]), "modes_kl": found["kl"]}
 
 
+def _class_fid(real: Labelled, fake: Labelled, seed: int) -> dict[str, Any]:
+    found = class_fids(real.features.features, real.labels, fake.features.features, fake.labels)
+    known = [fid for fid in found if fid is not None]
+    return {"class_fid": sum(known) / len(known), "class_fids": found} if known else {}
+
+
+def _class_accuracy(real: Labelled, fake: Labelled, seed: int) -> dict[str, float]:
+    return {"class_accuracy": class_accuracy(fake.features.probabilities, fake.labels)}
+
+
 def _memorisation(real: RealPixels, fake: Array, seed: int) -> dict[str, float]:
     distance = nearest_distance(fake, real.train)
     return {"memorisation": memorisation_from_distances(distance, real.test_distance)}
@@ -80,5 +104,7 @@ MEASURES = {
     "kernel": Measure("features", _kernel),
     "manifold": Measure("features", _manifold),
     "modes": Measure("classes", _modes),
+    "class_accuracy": Measure("answers", _class_accuracy),
+    "class_fid": Measure("features of classes", _class_fid),
     "memorisation": Measure("pixels", _memorisation),
 }

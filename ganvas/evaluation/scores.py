@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from ganvas.evaluation import measures
 from ganvas.evaluation.extractors import Extractor
@@ -13,12 +14,26 @@ from ganvas.evaluation.metrics.modes import class_histogram
 Scores = dict[str, Any]  # a number by the measure's name; `histogram` is a list
 
 
-def of_features(extractor: str, real: Features, fake: Features, seed: int) -> Scores:
-    """The measures that compare features; those of classes only from the data set's classifier."""
+def of_features(
+    extractor: str,
+    real: Features,
+    fake: Features,
+    seed: int,
+    labels: tuple[Tensor, Tensor] | None = None,
+) -> Scores:
+    """The measures that compare features; those of classes only from the data set's classifier.
+
+    `labels`, where they are known: what the real images are and the others were asked to be, int64.
+    """
     found = _walk("features", real, fake, seed)
-    if extractor == "classifier":  # Inception's 1,008 classes are no data set's here
+    own = extractor == "classifier"  # Inception's 1,008 classes are no data set's here
+    if own:
         found |= _walk("classes", real, fake, seed)
         found["histogram"] = histogram(fake)
+    if labels is not None:
+        sides = measures.Labelled(real, labels[0]), measures.Labelled(fake, labels[1])
+        found |= _walk("features of classes", *sides, seed)
+        found |= _walk("answers", *sides, seed) if own else {}
     return found
 
 
@@ -34,11 +49,12 @@ def score(
     references: Mapping[str, Features],
     real: measures.RealPixels,
     seed: int,
+    labels: tuple[Tensor, Tensor] | None = None,
 ) -> Scores:
     """Every measure of images uint8 (N, H, W), by extractor, with what the numbers mean.
 
-    `references` are the features of the real test images by extractor. Raises `GanvasError` on
-    images that cannot be scored.
+    `references` are the features of the real test images by extractor, `labels` are those of
+    `of_features`. Raises `GanvasError` on images that cannot be scored.
     """
     found: Scores = {"images": len(images), "reference": "test", "extractors": {}}
     for extractor in extractors:
@@ -46,7 +62,7 @@ def score(
         found["reference_images"] = len(reference.features)
         found["extractors"][extractor.name] = extractor.sha256
         fake = extractor.extract(images)
-        found[extractor.name] = of_features(extractor.name, reference, fake, seed)
+        found[extractor.name] = of_features(extractor.name, reference, fake, seed, labels)
     found["pixels"] = _walk("pixels", real, images, seed)
     return found
 

@@ -1,47 +1,44 @@
 """The convolutional pair of Radford, Metz and Chintala 2015 (arXiv:1511.06434) for 28 × 28 pixels.
 
 Layout and initial weights after PyTorch's DCGAN example, with one 3 × 3 layer in each network
-so that the sides run 4, 7, 14, 28 and back.
+so that the sides run 4, 7, 14, 28 and back. Layers have biases where no BatchNorm has them.
 """
+
+from itertools import pairwise
 
 from torch import nn
 
 from ganvas.errors import GanvasError
+from ganvas.networks import CHANNELS, Architecture, Inputs, Layers, _blocks, widths
+
+# kernel, stride, padding of what lies between the sides 4, 7, 14 and 28
+BETWEEN = ((3, 2, 1), (4, 2, 1), (4, 2, 1))
 
 
-def build(latent_dim: int, image_size: int) -> tuple[nn.Module, nn.Module]:
-    if image_size != 28:
-        raise GanvasError(f"dcgan makes images of 28 pixels, not {image_size}; set image_size: 28")
-    generator = nn.Sequential(
-        nn.Unflatten(1, (latent_dim, 1, 1)),
-        nn.ConvTranspose2d(latent_dim, 128, 4, 2, 0, bias=False),  # 4
-        nn.BatchNorm2d(128),
-        nn.ReLU(),
-        nn.ConvTranspose2d(128, 64, 3, 2, 1, bias=False),  # 7
-        nn.BatchNorm2d(64),
-        nn.ReLU(),
-        nn.ConvTranspose2d(64, 32, 4, 2, 1, bias=False),  # 14
-        nn.BatchNorm2d(32),
-        nn.ReLU(),
-        nn.ConvTranspose2d(32, 1, 4, 2, 1, bias=False),  # 28
-        nn.Tanh(),
-    )
-    discriminator = nn.Sequential(
-        nn.Conv2d(1, 32, 4, 2, 1, bias=False),  # 14
-        nn.LeakyReLU(0.2),
-        nn.Conv2d(32, 64, 4, 2, 1, bias=False),  # 7
-        nn.BatchNorm2d(64),
-        nn.LeakyReLU(0.2),
-        nn.Conv2d(64, 128, 3, 2, 1, bias=False),  # 4
-        nn.BatchNorm2d(128),
-        nn.LeakyReLU(0.2),
-        nn.Conv2d(128, 1, 4, 1, 0, bias=False),  # 1
-        nn.Flatten(0),
-    )
-    for network in (generator, discriminator):
-        for layer in network:
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.normal_(layer.weight, 0.0, 0.02)
-            elif isinstance(layer, nn.BatchNorm2d):
-                nn.init.normal_(layer.weight, 1.0, 0.02)
-    return generator, discriminator
+def build(architecture: Architecture, inputs: Inputs) -> tuple[Layers, Layers]:
+    if architecture.image_size != 28:
+        size = architecture.image_size
+        raise GanvasError(f"dcgan makes images of 28 pixels, not {size}; set image_size: 28")
+    kind = architecture.generator["norm"]
+    bias, upward = kind != "batch", widths(architecture, "generator", 3, 3)
+    generator: Layers = [nn.Unflatten(1, (inputs.generator, 1, 1))]
+    steps = zip(pairwise([inputs.generator, *upward]), ((4, 2, 0), *BETWEEN[:2]), strict=True)
+    for (before, after), step in steps:
+        generator += [nn.ConvTranspose2d(before, after, *step, bias=bias)]
+        generator += [*_blocks.norm(kind, after, planes=True), nn.ReLU()]
+    generator += [nn.ConvTranspose2d(upward[-1], CHANNELS, *BETWEEN[2], bias=bias)]
+    generator += [_blocks.output(architecture.generator["output"])]
+
+    norm, share = architecture.discriminator["norm"], architecture.discriminator["dropout"]
+    bias, downward = norm != "batch", widths(architecture, "discriminator", 3, 3)
+    discriminator: Layers = []
+    steps = zip(pairwise([inputs.discriminator, *downward]), BETWEEN[::-1], strict=True)
+    for (before, after), step in steps:
+        discriminator += [nn.Conv2d(before, after, *step, bias=bias)]
+        if len(discriminator) > 1:  # none behind the layer that sees the image: Radford, section 3
+            discriminator += _blocks.norm(norm, after, planes=True)
+        discriminator += [nn.LeakyReLU(0.2), *_blocks.dropout(share)]
+    discriminator += [nn.Conv2d(downward[-1], inputs.logits, 4, 1, 0, bias=bias)]
+
+    _blocks.initialise([*generator, *discriminator])
+    return _blocks.normalised(kind, generator), _blocks.normalised(norm, discriminator)

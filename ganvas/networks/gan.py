@@ -1,33 +1,32 @@
 """The fully connected pair of "Generative Adversarial Nets" (Goodfellow 2014).
 
-Layer sizes after the PyTorch tutorials for MNIST: generator 256, 512, 1024 with BatchNorm,
-discriminator 512, 256; LeakyReLU(0.2) throughout, tanh at the end of the generator.
+Layers after the PyTorch tutorials for MNIST: LeakyReLU(0.2) behind every hidden layer of both.
 """
 
 from itertools import pairwise
 
 from torch import nn
 
+from ganvas.networks import CHANNELS, Architecture, Inputs, Layers, _blocks, widths
 
-def build(latent_dim: int, image_size: int) -> tuple[nn.Module, nn.Module]:
-    pixels = image_size * image_size
-    widths = [latent_dim, 256, 512, 1024]
-    hidden: list[nn.Module] = []
-    for inputs, outputs in pairwise(widths):
-        hidden += [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.LeakyReLU(0.2)]
-    generator = nn.Sequential(
-        *hidden,
-        nn.Linear(1024, pixels),
-        nn.Tanh(),
-        nn.Unflatten(1, (1, image_size, image_size)),
-    )
-    discriminator = nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(pixels, 512),
-        nn.LeakyReLU(0.2),
-        nn.Linear(512, 256),
-        nn.LeakyReLU(0.2),
-        nn.Linear(256, 1),
-        nn.Flatten(0),
-    )
-    return generator, discriminator
+
+def build(architecture: Architecture, inputs: Inputs) -> tuple[Layers, Layers]:
+    shape = (CHANNELS, architecture.image_size, architecture.image_size)
+    pixels = CHANNELS * architecture.image_size**2
+    kind = architecture.generator["norm"]
+    generator: Layers = []
+    for before, after in pairwise([inputs.generator, *widths(architecture, "generator", 1)]):
+        generator += [nn.Linear(before, after), *_blocks.norm(kind, after, planes=False)]
+        generator += [nn.LeakyReLU(0.2)]
+    generator += [nn.Linear(after, pixels), _blocks.output(architecture.generator["output"])]
+    _blocks.normalised(kind, generator)
+    generator += [nn.Unflatten(1, shape)]
+
+    kind, share = architecture.discriminator["norm"], architecture.discriminator["dropout"]
+    told = inputs.discriminator - CHANNELS
+    discriminator: Layers = [nn.Flatten()]
+    for before, after in pairwise([pixels + told, *widths(architecture, "discriminator", 1)]):
+        discriminator += [nn.Linear(before, after), *_blocks.norm(kind, after, planes=False)]
+        discriminator += [nn.LeakyReLU(0.2), *_blocks.dropout(share)]
+    discriminator += [nn.Linear(after, inputs.logits)]
+    return generator, _blocks.normalised(kind, discriminator)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1]
 SERVING = Path(__file__).with_name("serving.py")
 WEIGHTS, FACTS = "generator.safetensors", "config.json"  # of a generator, in an MLflow model
-CONFIG = ("network", "latent_dim", "image_size", "features")  # what serving.py reads
 # What serving.py and the modules it imports need.
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "ruamel.yaml", "safetensors", "torch")
 EXAMPLE = [{"images": 4, "seed": 0, "class": None}, {"images": 2, "seed": 1, "class": 3}]
@@ -52,8 +51,9 @@ def save(
 ) -> None:
     """Write an MLflow model into `folder`, which must be empty or absent.
 
-    `generator` and `classifier` are safetensors files; `config` has the keys `CONFIG`, of which
-    `features` is the classifier's. The folder holds no pickle and no path of this machine.
+    `generator` and `classifier` are safetensors files; `config` is what stands in architecture.json
+    beside the generator, with the classifier's `features`. The folder holds no pickle and no path
+    of this machine.
     """
     import mlflow.pyfunc
     from mlflow.models import Model, ModelSignature
@@ -83,7 +83,7 @@ def save(
         }
         shutil.copyfile(generator, artifacts["generator"])
         shutil.copyfile(classifier, artifacts["classifier"])
-        files.write_json(artifacts["config"], {key: config[key] for key in CONFIG})
+        files.write_json(artifacts["config"], dict(config))
         mlflow.pyfunc.save_model(
             folder,
             python_model=SERVING,

@@ -29,10 +29,8 @@ class Images(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         artifacts = {name: Path(path) for name, path in context.artifacts.items()}
         config = json.loads(artifacts["config"].read_text())
-        self.latent_dim: int = config["latent_dim"]
-        self.generator = checkpoints.load(
-            artifacts["generator"], config["network"], self.latent_dim, config["image_size"]
-        )
+        architecture = checkpoints.architecture(artifacts["config"])
+        self.generator = checkpoints.load(artifacts["generator"], architecture)
         import torch  # not before ganvas, which sets how many threads it has and how they wait
 
         # Four times as fast as in the layout of the file.
@@ -55,7 +53,7 @@ class Images(PythonModel):
         # Nulls come as None, NaN or NA, by what else is in the column.
         rows = model_input.astype(object).where(model_input.notna(), None).to_dict("records")
         try:
-            _check(rows)
+            _check(rows, len(self.generator.class_counts) or classifier.CLASSES)
             return np.concatenate([self._draw(row) for row in rows])
         except GanvasError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
@@ -63,13 +61,11 @@ class Images(PythonModel):
     def _draw(self, row: dict[str, Any]) -> np.ndarray:
         count, seed, wanted = int(row["images"]), int(row["seed"]), row.get("class")
         if wanted is None:
-            return sampling.images(self.generator, count, self.latent_dim, seed)
-        return conditional.images(
-            self.generator, self.classifier, int(wanted), count, self.latent_dim, seed
-        )
+            return sampling.images(self.generator, count, seed)
+        return conditional.images(self.generator, self.classifier, int(wanted), count, seed)
 
 
-def _check(rows: list[dict[str, Any]]) -> None:
+def _check(rows: list[dict[str, Any]], classes: int) -> None:
     """Raise `GanvasError` on the first row that is not allowed, before anything is drawn."""
     if not 1 <= len(rows) <= MOST_ROWS:
         raise GanvasError(f"{len(rows)} rows are not allowed; allowed: 1 to {MOST_ROWS}")
@@ -78,10 +74,10 @@ def _check(rows: list[dict[str, Any]]) -> None:
             raise GanvasError(f"row {number}: images: {row['images']} is not allowed; 1 at least")
         if row["seed"] < 0:
             raise GanvasError(f"row {number}: seed: {row['seed']} is not allowed; 0 at least")
-        if row.get("class") not in (None, *range(classifier.CLASSES)):
+        if row.get("class") not in (None, *range(classes)):
             raise GanvasError(
                 f"row {number}: class: {row['class']!r} is not allowed; allowed: 0 to "
-                f"{classifier.CLASSES - 1}, or null for any"
+                f"{classes - 1}, or null for any"
             )
     total = sum(row["images"] for row in rows)
     if total > MOST_IMAGES:

@@ -1,18 +1,22 @@
 """A trained generator on disk: a safetensors file of weights, with its facts in the header.
 
 The file also holds the moving average of the weights, prefixed `ema.`, where the recipe keeps one.
+What network it is of stands in architecture.json beside it.
 """
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from ganvas import files, networks
+from ganvas import files, networks, parts
 from ganvas.errors import GanvasError
+from ganvas.networks import Architecture, Generator
 
 EMA = "ema."
+ARCHITECTURE = "architecture.json"
 
 
 class Facts(NamedTuple):
@@ -40,7 +44,30 @@ def facts(path: Path) -> Facts:
     return Facts(int(words[0]), int(words[1]), float(words[2]))
 
 
-def load(path: Path, network: str, latent_dim: int, image_size: int) -> nn.Module:
+def architecture(path: Path) -> Architecture:
+    """What the generators of a folder are built from: its architecture.json.
+
+    Raises `GanvasError` where the file is not one.
+    """
+    try:
+        found = Architecture.read(json.loads(path.read_text()))
+    except FileNotFoundError:
+        raise GanvasError(
+            f"{path}: missing; it says which network the checkpoints beside it are of, keep them "
+            "together as `dvc repro` made them"
+        ) from None
+    except (KeyError, TypeError, ValueError):
+        raise GanvasError(
+            f"{path}: not what a training of this version writes, with "
+            f"{', '.join(Architecture._fields)}; `dvc checkout` or `dvc repro` brings it back"
+        ) from None
+    if found.network not in parts.names("network"):
+        known = ", ".join(parts.names("network"))
+        raise GanvasError(f"{path}: network {found.network!r} is not known here; known: {known}")
+    return found
+
+
+def load(path: Path, architecture: Architecture) -> Generator:
     """The generator in `path`, in eval mode; its moving average where the file has one.
 
     Raises `GanvasError` when the weights are not those of this network.
@@ -48,13 +75,17 @@ def load(path: Path, network: str, latent_dim: int, image_size: int) -> nn.Modul
     with _open(path) as file:
         tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     averaged = {k.removeprefix(EMA): v for k, v in tensors.items() if k.startswith(EMA)}
-    generator, _ = networks.build(network, latent_dim, image_size, seed=0)
+    try:
+        generator, _ = networks.build(architecture, seed=0)
+    except GanvasError as error:
+        raise GanvasError(f"{path}: {error}") from None
     try:
         generator.load_state_dict(averaged or tensors)
     except RuntimeError:
         raise GanvasError(
-            f"{path}: these weights do not fit {network} with latent_dim {latent_dim} and images "
-            f"of {image_size} pixels; give the recipe they were trained with"
+            f"{path}: these weights do not fit {architecture.network} with latent_dim "
+            f"{architecture.latent_dim} and images of {architecture.image_size} pixels; keep it "
+            f"with the {ARCHITECTURE} of its training"
         ) from None
     return generator.eval().requires_grad_(False)
 

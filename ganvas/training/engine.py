@@ -10,14 +10,14 @@ import copy
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from ganvas import parts, seeds
 from ganvas.errors import GanvasError
-from ganvas.training.adam import Adam
+from ganvas.training.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from ganvas.config import Recipe
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Batch = Mapping[str, Tensor]
+# What a method draws from, each a generator on the device that the state holds: what goes into a
+# generator, and what is done to images before a discriminator sees them. Dropout has its own.
+STREAMS = ("noise", "augment")
 
 
 class Method(Protocol):
@@ -39,24 +42,29 @@ class Method(Protocol):
     measures: tuple[str, ...]
     generators: tuple[str, ...]  # the networks that draw: averaged, and saved in checkpoints
     networks: dict[str, nn.Module]
+    batches: int  # of `batch_size` examples, that an iteration is given as one
+    capturable: bool  # whether an iteration does the same work each time, as a CUDA graph must
+    # What it takes to build each generator again, as JSON; lies beside its checkpoints.
+    architectures: Mapping[str, Mapping[str, Any]]
 
     def __init__(self, recipe: "Recipe", data: Mapping[str, Tensor], seed: int) -> None: ...
 
-    def optimizers(self) -> dict[str, Adam]:
+    def optimizers(self) -> dict[str, Optimizer]:
         """One for each group of parameters that learns at once; called when they are in place."""
 
     def iterate(self, engine: "Engine", batch: Batch) -> Sequence[Tensor]:
         """One iteration; returns a scalar for each of `measures`. Runs no Python when replayed."""
 
     def draw(self, engine: "Engine") -> Tensor:
-        """A square number of images uint8 (N, C, H, W) on the CPU, for the progress pictures."""
+        """Rows of images uint8 (R, N, C, H, W) on the CPU, for the progress pictures."""
 
 
 class Engine:
     """A method's networks, optimizers and random streams, after `iteration` iterations.
 
-    An epoch is N // batch_size iterations in a fresh random order; the examples left over are
-    dropped, since a CUDA graph needs one batch shape.
+    An epoch shows each example once at most, in a fresh random order: N // (batches * batch_size)
+    iterations of as many batches as the method asks for. The examples left over are dropped, since
+    a CUDA graph needs one batch shape.
     """
 
     def __init__(
@@ -76,14 +84,17 @@ class Engine:
         than the data.
         """
         examples = len(data["images"])
-        if recipe.batch_size > examples:
-            raise GanvasError(
-                f"batch_size: {recipe.batch_size} is more than the {examples} training images"
-            )
         self.recipe, self.seed, self.device, self.precision = recipe, seed, device, precision
         self.iteration = 0
-        self.iterations_per_epoch = examples // recipe.batch_size
         self.method: Method = parts.load("method", recipe.method).Method(recipe, data, seed)
+        shown = self.method.batches * recipe.batch_size  # in one iteration
+        if shown > examples:
+            times = f"{self.method.batches} times " * (self.method.batches > 1)
+            raise GanvasError(
+                f"batch_size: {times}{recipe.batch_size} is more than the {examples} training "
+                "images"
+            )
+        self.iterations_per_epoch: int = examples // shown
         for network in self.method.networks.values():
             network.to(memory_format=torch.channels_last).to(device)
         self.averages = {
@@ -92,18 +103,18 @@ class Engine:
             if recipe.ema_decay
         }
         self.optimizers = self.method.optimizers()
-        self._noise = seeds.generator(seed, "noise", device=device)
+        self.streams = {name: seeds.generator(seed, name, device=device) for name in STREAMS}
         self._layers = seeds.generator(seed, "layers", device=device).get_state()
         self._data = {name: values.to(device) for name, values in data.items()}
         self._order = torch.zeros(examples, dtype=torch.int64, device=device)
         self._order_epoch = -1
         # Counters live on the device, since a replayed graph runs no Python.
-        self._lane = torch.arange(recipe.batch_size, device=device)
+        self._lane = torch.arange(shown, device=device)
         self._cursor = torch.zeros((), dtype=torch.int64, device=device)
         self._measured = torch.zeros(longest, len(self.method.measures), device=device)
         self._rows = torch.arange(longest, device=device)[:, None]
         self._row = torch.zeros((), dtype=torch.int64, device=device)
-        self._capturing = capture and device.type == "cuda"
+        self._capturing = capture and self.method.capturable and device.type == "cuda"
         self._graph: torch.cuda.CUDAGraph | None = None
 
     @property
@@ -124,7 +135,7 @@ class Engine:
                 epoch, position = divmod(self.iteration, self.iterations_per_epoch)
                 if epoch != self._order_epoch:
                     self._shuffle(epoch)
-                    self._cursor.fill_(position * self.recipe.batch_size)
+                    self._cursor.fill_(position * len(self._lane))
                 if self._graph:
                     self._graph.replay()
                 else:
@@ -133,10 +144,6 @@ class Engine:
         return self._measured[:iterations].to("cpu", copy=True)
 
     # What a method is given.
-
-    def noise(self, *shape: int) -> Tensor:
-        """Standard normal numbers from a stream that the state holds."""
-        return torch.randn(*shape, generator=self._noise, device=self.device)
 
     def autocast(self) -> AbstractContextManager[object]:
         """The precision of the forward passes. It caches weights: a new one after each update."""
@@ -167,11 +174,8 @@ class Engine:
 
     def state(self) -> dict[str, Tensor]:
         """Everything the next iteration depends on, as named tensors (no copies)."""
-        tensors = {
-            "iteration": torch.tensor(self.iteration),
-            "noise": self._noise.get_state(),
-            "layers": self._layers,
-        }
+        tensors = {"iteration": torch.tensor(self.iteration), "layers": self._layers}
+        tensors |= {name: stream.get_state() for name, stream in self.streams.items()}
         for name, module in self._modules().items():
             tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
         return tensors | self._moments()
@@ -184,7 +188,8 @@ class Engine:
             module.load_state_dict(_below(tensors, name))
         for key, value in self._moments().items():
             value.copy_(tensors[key])
-        self._noise.set_state(tensors["noise"])
+        for name, stream in self.streams.items():
+            stream.set_state(tensors[name])
         self._layers = tensors["layers"]
         self.iteration = int(tensors["iteration"])
         self._order_epoch = -1
@@ -196,7 +201,7 @@ class Engine:
 
     def _moments(self) -> dict[str, Tensor]:
         return {
-            f"adam.{name}.{key}": value
+            f"optimizer.{name}.{key}": value
             for name, optimizer in self.optimizers.items()
             for key, value in optimizer.state().items()
         }
@@ -229,7 +234,7 @@ class Engine:
             here, values = self._rows == self._row, torch.stack(list(measured))
             self._measured.copy_(torch.where(here, values, self._measured))
             self._row += 1
-            self._cursor += self.recipe.batch_size
+            self._cursor += len(self._lane)
 
     def _average(self, average: nn.Module, network: nn.Module) -> None:
         weights: list[Tensor] = list(network.parameters())
@@ -258,7 +263,7 @@ class Engine:
             self._capturing = False
             if self.device.type == "cuda":
                 # A capture that broke off leaves generators from which nobody can draw.
-                for generator in (self._noise, default):
+                for generator in (*self.streams.values(), default):
                     generator.graphsafe_set_state(torch.Generator(self.device))
         # The graph holds these very tensors: they are written back in place.
         for name, module in self._modules().items():
@@ -266,7 +271,8 @@ class Engine:
                 value.copy_(before[f"{name}.{key}"])
         for key, value in self._moments().items():
             value.copy_(before[key])
-        self._noise.set_state(before["noise"])
+        for name, stream in self.streams.items():
+            stream.set_state(before[name])
         default.set_state(self._layers)
         self._row.zero_()
         self._order_epoch = -1
@@ -287,7 +293,8 @@ class Engine:
         """Capture one iteration; raises `RuntimeError` where there can be no graph."""
         self._tried = graph = torch.cuda.CUDAGraph()  # kept: the allocator may hold on to it
         if torch.__version__ < "2.14":  # later ones find generators by themselves, and warn
-            graph.register_generator_state(self._noise)
+            for stream in self.streams.values():
+                graph.register_generator_state(stream)
         # The outer context: a capture that fails leaves its own stream behind.
         with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
             self._iterate()

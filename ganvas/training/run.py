@@ -7,7 +7,6 @@ trained: the same recipe finds its state again, a longer one goes on from it, an
 import hashlib
 import json
 import logging
-import math
 import shutil
 import time
 from collections.abc import Iterator
@@ -90,7 +89,7 @@ class Run:
         while engine.iteration < self.iterations and not self.interrupted:
             start = engine.iteration
             rows = engine.advance(self._next_stop() - start)
-            self._check_finite(rows, start)
+            check_finite(engine, rows)
             self.measured = torch.cat([self.measured, rows])
             self._checkpoint()
             yield Stop(engine.iteration, self.history(start, complete=self.ended), self._draw())
@@ -110,22 +109,13 @@ class Run:
 
     def save(self) -> None:
         """Write the state to go on from. Weights that are not finite are never written."""
-        if self._finite():
+        if finite(self.engine):
             state = self.engine.state() | {"measured": self.measured}
             files.write_tensors(self.folder / "state.safetensors", state)
 
     def warnings(self) -> list[str]:
         """What a person should know about how the training went."""
-        lost = 0
-        for iteration, loss in enumerate(self._column("discriminator_loss").tolist(), start=1):
-            lost = lost + 1 if loss < WON_LOSS else 0
-            if lost == WON_ITERATIONS:
-                return [
-                    f"the discriminator has won: its loss stayed under {WON_LOSS} for "
-                    f"{WON_ITERATIONS} iterations up to iteration {iteration}; the generator "
-                    "learns nothing from it. Lower lr_discriminator or raise lr_generator"
-                ]
-        return []
+        return warnings(self._column("discriminator_loss"))
 
     def export(self, target: Path, config: dict[str, Any]) -> None:
         """Write what the whole run gives below `target`: nothing that names a moment or place."""
@@ -137,6 +127,8 @@ class Run:
             if name not in self.engine.method.generators:
                 files.write_tensors(target / f"{name}.safetensors", network.state_dict())
         files.write_csv(target / "history.csv", self.columns, self.history(0, complete=True))
+        for name, architecture in self.engine.method.architectures.items():
+            files.write_json(target / name / checkpoints.ARCHITECTURE, architecture)
         files.write_json(target / "config.json", config | {"warnings": self.warnings()})
 
     def drawn(self) -> list[tuple[int, Path]]:
@@ -200,9 +192,9 @@ class Run:
     def _draw(self) -> Path | None:
         if self.engine.iteration not in self._iterations_drawn():
             return None
-        images = self.engine.method.draw(self.engine).squeeze(1).numpy()
+        rows = self.engine.method.draw(self.engine).squeeze(2)
         path = self._picture_path(self.engine.iteration)
-        pictures.save_png(path, pictures.grid(images, math.isqrt(len(images)), scale=2))
+        pictures.save_png(path, pictures.grid(rows.flatten(0, 1).numpy(), rows.shape[1], scale=2))
         return path
 
     def _made(self, iteration: int) -> list[Path]:
@@ -230,27 +222,49 @@ class Run:
     def _column(self, name: str) -> Tensor:
         return self.measured[:, self.engine.method.measures.index(name)]
 
-    def _check_finite(self, rows: Tensor, start: int) -> None:
-        measures = self.engine.method.measures
-        losses = [column for column, name in enumerate(measures) if name.endswith("_loss")]
-        bad = (~rows[:, losses].isfinite().all(1)).nonzero()
-        if len(bad):
-            first, what = int(bad[0]), "a loss is"
-        elif not self._finite():  # the losses are measured before the last update
-            first, what = len(rows) - 1, "the weights are"
-        else:
-            return
-        values = rows[first].tolist()
-        shown = (f"{measures[column].removesuffix('_loss')} {values[column]}" for column in losses)
-        raise GanvasError(
-            f"iteration {start + first + 1}: {what} not finite (losses: {', '.join(shown)}); lower "
-            "lr_generator and lr_discriminator in params.yaml, or set train.precision: float32"
-        )
 
-    def _finite(self) -> bool:
-        state = self.engine.state().values()
-        finite = [value.isfinite().all() for value in state if value.is_floating_point()]
-        return bool(torch.stack(finite).all())  # the processor waits for the device once
+def warnings(losses: Tensor) -> list[str]:
+    """What a discriminator's losses, of every iteration, say about how a training went."""
+    lost = 0
+    for iteration, loss in enumerate(losses.tolist(), start=1):
+        lost = lost + 1 if abs(loss) < WON_LOSS else 0  # Wasserstein's is below 0
+        if lost == WON_ITERATIONS:
+            return [
+                f"the discriminator has won: its loss stayed under {WON_LOSS} for "
+                f"{WON_ITERATIONS} iterations up to iteration {iteration}; the generator "
+                "learns nothing from it. Lower lr_discriminator or raise lr_generator"
+            ]
+    return []
+
+
+def check_finite(engine: Engine, rows: Tensor) -> None:
+    """Raise `GanvasError` where a loss of the last iterations, or a weight now, is not finite.
+
+    `rows` are their measures, as `Engine.advance` gave them.
+    """
+    measures = engine.method.measures
+    losses = [column for column, name in enumerate(measures) if name.endswith("_loss")]
+    bad = (~rows[:, losses].isfinite().all(1)).nonzero()
+    if len(bad):
+        first, what = int(bad[0]), "a loss is"
+    elif not finite(engine):  # the losses are measured before the last update
+        first, what = len(rows) - 1, "the weights are"
+    else:
+        return
+    values = rows[first].tolist()
+    shown = (f"{measures[column].removesuffix('_loss')} {values[column]}" for column in losses)
+    raise GanvasError(
+        f"iteration {engine.iteration - len(rows) + first + 1}: {what} not finite (losses: "
+        f"{', '.join(shown)}); lower lr_generator and lr_discriminator, or set train.precision: "
+        "float32"
+    )
+
+
+def finite(engine: Engine) -> bool:
+    """Whether all that it would go on from is."""
+    state = engine.state().values()
+    found = [value.isfinite().all() for value in state if value.is_floating_point()]
+    return bool(torch.stack(found).all())  # the processor waits for the device once
 
 
 def forget_old_runs(folder: Path, keep: int = KEPT_RUNS) -> None:

@@ -5,38 +5,34 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from torch import nn
-
-from ganvas import parts
 from ganvas.errors import GanvasError
+from ganvas.networks import Generator
 from ganvas.tracking import registry
 from ganvas.training import checkpoints
 from ganvas.workflow import paths
 
 ALLOWED = "a model's folder (models/<dataset>/<model>), a checkpoint in it, or models:/NAME@ALIAS"
-KEYS = {"network": str, "latent_dim": int, "image_size": int}
 
 
-def load(what: str) -> tuple[nn.Module, int, str]:
-    """The generator, on the CPU, its latent_dim, and in words which one it is.
+def load(what: str) -> tuple[Generator, str]:
+    """The generator, on the CPU, and in words which one it is.
 
-    It maps z, float (B, latent_dim), to images in [-1, 1], float (B, 1, H, W). Raises `GanvasError`
-    where `what` names none, or its files cannot be read.
+    Raises `GanvasError` where `what` names none, or its files cannot be read.
     """
     if what.startswith("models:"):
         with TemporaryDirectory() as temporary:
             version, folder = registry.download(what, paths.ROOT, Path(temporary))
             found = _read(folder / registry.WEIGHTS, folder / registry.FACTS)
-        return *found, f"{what}, version {version}"
+        return found, f"{what}, version {version}"
     path = Path(what)
     if path.is_dir():
         checkpoint, how = of_model(path)
-        return *_read(checkpoint, path / "config.json"), f"{checkpoint}, {how}"
+        return _read(checkpoint), f"{checkpoint}, {how}"
     if not path.exists():
         raise GanvasError(f"{what}: no such file or folder; give {ALLOWED}")
     if path.suffix != ".safetensors":
         raise GanvasError(f"{what}: no checkpoint, which ends in .safetensors; give {ALLOWED}")
-    return *_read(path, path.parent.parent / "config.json"), str(path)
+    return _read(path), str(path)
 
 
 def of_model(folder: Path) -> tuple[Path, str]:
@@ -59,22 +55,7 @@ def of_model(folder: Path) -> tuple[Path, str]:
     return last, f"the last of {len(found)} checkpoints, none is selected yet"
 
 
-def _read(checkpoint: Path, config: Path) -> tuple[nn.Module, int]:
-    """The generator of a safetensors file; `config` is the config.json beside it."""
-    try:
-        facts = json.loads(config.read_text())
-        network, latent_dim, image_size = (kind(facts[key]) for key, kind in KEYS.items())
-    except FileNotFoundError:
-        raise GanvasError(
-            f"{config}: missing; it says which network {checkpoint.name} is of, keep the two as "
-            "`dvc repro` made them"
-        ) from None
-    except (KeyError, TypeError, ValueError):
-        raise GanvasError(
-            f"{config}: not the config.json of a training, which has {', '.join(KEYS)}; `dvc "
-            "checkout` brings it back"
-        ) from None
-    if network not in parts.names("network"):
-        known = ", ".join(parts.names("network"))
-        raise GanvasError(f"{config}: network {network!r} is not known here; known: {known}")
-    return checkpoints.load(checkpoint, network, latent_dim, image_size), latent_dim
+def _read(checkpoint: Path, architecture: Path | None = None) -> Generator:
+    """The generator of a safetensors file; its architecture, if not given, lies beside it."""
+    architecture = architecture or checkpoint.with_name(checkpoints.ARCHITECTURE)
+    return checkpoints.load(checkpoint, checkpoints.architecture(architecture))

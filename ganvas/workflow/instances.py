@@ -50,9 +50,11 @@ class Instance:
         self.name = f"{data.name}-{model}"
         self.recipe = data.params.recipe(data.name, model)  # with the data set's own settings
 
-        self.links = modules.LINKS / data.name / model  # to its network, objective and method
+        self.links = modules.LINKS / data.name / model  # to the modules that its recipe names
         self.folder = Path("models", data.name, model)  # what its training made
-        self.generators = self.folder / "generator"  # its checkpoints
+        self.config = self.folder / "config.json"  # how it was made
+        self.generators = self.folder / "generator"  # its checkpoints, and
+        self.architecture = self.generators / "architecture.json"  # what they are of
         self.samples = Path("samples", data.name, model)
         self.results = Path("results", data.name, model)
         self.report = data.report / model  # its card and charts, beside the data set's page

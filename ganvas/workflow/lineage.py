@@ -144,12 +144,12 @@ def _differences(run: "store.Run", commit: str) -> tuple[list[str], list[str]]:
     values = YAML(typ="safe").load(provenance.at(commit, pipeline.PARAMS) or b"{}") or {}
     committed = dict(pipeline.leaves(values))
     of_commit = cache(partial(provenance.at, commit))  # each is a process of git's
-    stages = _stages(run).values()
+    stages, recipe = _stages(run).values(), _recipe(run)
     code = {
         path
         for recorded in stages
         for path, md5 in recorded["deps"].items()
-        if pipeline.is_code(path) and pipeline.code_hash(path, run.data.params, of_commit) != md5
+        if pipeline.is_code(path) and pipeline.code_hash(path, recipe, of_commit) != md5
     }
     ran_with = {k: v for recorded in stages for k, v in pipeline.leaves(recorded["params"])}
     below = tuple(f"{key}." for recorded in stages for key in recorded["params"])
@@ -160,6 +160,14 @@ def _differences(run: "store.Run", commit: str) -> tuple[list[str], list[str]]:
         elif committed[key] != value:
             changes.append(f"{key}={value}")
     return sorted(code), changes
+
+
+def _recipe(run: "store.Run") -> dict[str, Any]:
+    """With what DVC ran the training, the data set's own settings among it."""
+    values = _stages(run).get("train", {}).get("params", {})
+    dataset, model = run.data.params["dataset"], run.data.params["model"]
+    own = values.get(f"datasets.{dataset}.models.{model}", {})
+    return {**values.get(f"models.{model}", {}), **own}
 
 
 def verify(params: Params) -> bool:

@@ -56,7 +56,7 @@ def of_training(instance: Instance, run_id: Path) -> Tracker:
         system=True,
     )
     tracker.keep_run_id(run_id)
-    tracker.params(instance.parameters)
+    tracker.params(dict(pipeline.leaves(instance.parameters)))
     _input(tracker, instance.data, "train", "training")
     return tracker
 
@@ -72,7 +72,7 @@ def of_model(instance: Instance) -> Tracker:
         generator=provenance.dvc_hash(instance.generators),
         tags=_code(provenance.commit(), provenance.dirty()),
     )
-    tracker.params(instance.parameters)
+    tracker.params(dict(pipeline.leaves(instance.parameters)))
     return tracker
 
 
@@ -96,7 +96,7 @@ def training(tracker: Tracker, instance: Instance) -> None:
 def trained(tracker: Tracker, instance: Instance) -> None:
     """From now on the run is found by what it trained."""
     tracker.tags({GENERATOR_TAG: provenance.dvc_hash(instance.generators)})
-    for warning in json.loads((instance.folder / "config.json").read_text())["warnings"]:
+    for warning in json.loads(instance.config.read_text())["warnings"]:
         tracker.tags({"warning": warning})
 
 
@@ -161,7 +161,7 @@ def report(tracker: Tracker, instance: Instance) -> None:
         registry.publication(
             registry.name_of(data.name),
             generator,
-            instance.parameters | {"features": data.classifier.features},
+            json.loads(instance.architecture.read_text()) | {"features": data.classifier.features},
             data.classifier_weights,
             card=(instance.report / "card.md").read_text(),
             generator_hash=provenance.dvc_hash(generator),
@@ -215,7 +215,7 @@ def rebuild(entries: Mapping[str, pipeline.Entry], instance: Instance, known: bo
         tags=code,
         patience=REBUILD_PATIENCE,
     ) as run:
-        run.params(parameters)
+        run.params(dict(pipeline.leaves(parameters)))
         write = {"train": training, "select": selection, "sample": samples, "evaluate": scores}
         for stage, entry in of_model.items():
             if not (known and stage == "train"):

@@ -1,9 +1,9 @@
 """Which of this project's modules another one imports, and which of them a recipe names.
 
 DVC is told what each stage imports by dvc.yaml, where a test holds the lists against `closure`, and
-what only one model uses by links: data/recipes/<dataset>/<model>/<network, objective or method>/
-holds one to each module of that part. So `dvc status` names the model and its part as soon as one
-of the modules is edited, and no other model.
+what only one model uses by links: data/recipes/<dataset>/<model>/network/ holds one to each module
+of its network, training/ to those of all else that its recipe names. So `dvc status` names the
+model as soon as one of its modules is edited, and no other model.
 """
 
 import ast
@@ -34,11 +34,14 @@ NO_DEPENDENCIES = (
         for name in ("instances", "mirror", "modules", "paths", "pipeline", "program", "provenance")
     ),
 )
-# What these import stands in the lists of dvc.yaml wherever the part is used.
-LOADERS = {
-    "network": "ganvas/networks/__init__.py",
-    "objective": "ganvas/training/run.py",
-    "method": "ganvas/training/run.py",
+# By the folder of links: the kinds of parts it is of, and what loads them. What that imports stands
+# in the lists of dvc.yaml wherever the parts are used.
+LINKED = {
+    "network": (("network",), "ganvas/networks/__init__.py"),
+    "training": (
+        tuple(kind for kind in parts.FOLDERS if kind != "network"),
+        "ganvas/training/run.py",
+    ),
 }
 
 
@@ -78,17 +81,24 @@ def closure(file: str, read: Read = on_disk) -> set[str]:
     return seen
 
 
-def of_part(recipe: Mapping[str, Any], kind: str, read: Read = on_disk) -> list[str]:
-    """The files of a recipe's network, objective or method: its own and what only it imports."""
-    own, loader = parts.file(kind, recipe[kind]), LOADERS[kind]
-    return sorted({own, *closure(own, read)} - {loader} - closure(loader, read))
+def of_recipe(recipe: Mapping[str, Any], folder: str, read: Read = on_disk) -> list[str]:
+    """The files behind one of the folders `LINKED`: the parts, and what only they import.
+
+    None behind a folder of an earlier version.
+    """
+    kinds, loader = LINKED.get(folder, ((), ""))
+    found: set[str] = set()
+    for kind in kinds:
+        for own in (parts.file(kind, name) for name in parts.named(recipe, kind)):
+            found |= {own, *closure(own, read)}
+    return sorted(found - {loader} - closure(loader, read))
 
 
-def link(folder: Path, recipe: Mapping[str, Any]) -> None:
-    """Make `folder` hold, for each part of the recipe, links to its modules."""
-    for kind in parts.FOLDERS:
-        for file in of_part(recipe, kind):
-            files.link(folder / kind / linked(file), Path(file))
+def link(target: Path, recipe: Mapping[str, Any]) -> None:
+    """Make `target` hold the folders `LINKED`, with links to the modules of the recipe."""
+    for folder in LINKED:
+        for file in of_recipe(recipe, folder):
+            files.link(target / folder / linked(file), Path(file))
 
 
 def linked(file: str) -> str:

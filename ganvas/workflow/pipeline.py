@@ -18,7 +18,7 @@ from ganvas.workflow.instances import DataSet, Instance, matrix
 PARAMS = "params.yaml"
 
 Of = DataSet | Instance | None  # what an instance of a stage works on
-Parts = Mapping[str, Any]  # of a recipe, which network, objective and method it names
+Parts = Mapping[str, Any]  # of a recipe, which modules it names
 
 
 class Entry(NamedTuple):
@@ -147,7 +147,7 @@ def is_code(dep: str) -> bool:
 def code(dep: str, recipe: Parts, read: modules.Read = modules.on_disk) -> list[str]:
     """The files behind a dependency on code: itself, or what a folder of links leads to."""
     linked = dep.startswith(f"{modules.LINKS}/")
-    return modules.of_part(recipe, Path(dep).name, read) if linked else [dep]
+    return modules.of_recipe(recipe, Path(dep).name, read) if linked else [dep]
 
 
 def code_hash(dep: str, recipe: Parts, read: modules.Read = modules.on_disk) -> str | None:

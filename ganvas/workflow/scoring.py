@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import torch
 
 from ganvas import devices
 from ganvas.data import datasets
@@ -15,10 +16,11 @@ from ganvas.workflow import extraction
 from ganvas.workflow.instances import DataSet
 
 
-def score(images: np.ndarray, data: DataSet) -> Scores:
+def score(images: np.ndarray, data: DataSet, asked: np.ndarray | None = None) -> Scores:
     """Every measure of images uint8 (N, H, W), beside the floor of each.
 
-    `warnings` are there where an extractor is not to be trusted.
+    `asked` are the classes that a generator was told, int64 (N,). `warnings` are there where an
+    extractor is not to be trusted.
     """
     names = data.settings.extractors
     floors, classifier = data.results / "floor.json", data.results / "classifier.json"
@@ -29,6 +31,9 @@ def score(images: np.ndarray, data: DataSet) -> Scores:
             raise GanvasError(f"{path}: missing; make it with `dvc repro reference@{data.name}`")
     floor = json.loads(floors.read_text())
     train = datasets.load(data.normalized, "train").images.numpy()
+    labels = None
+    if asked is not None:
+        labels = datasets.load(data.normalized, "test").labels, torch.from_numpy(asked)
     device = devices.choose(data.params.device)
     scores = score_images(
         images,
@@ -36,6 +41,7 @@ def score(images: np.ndarray, data: DataSet) -> Scores:
         {name: features.load(path, "test") for name, path in references.items()},
         RealPixels(train, floor["test_distance"]),
         data.params.seed,
+        labels,
     )
     scores["floor"] = {name: floor[name] for name in floor if name in scores}
     warnings = trust.warnings(json.loads(classifier.read_text())) if "classifier" in names else []

@@ -1,74 +1,187 @@
 """A generator against a discriminator: Goodfellow 2014, algorithm 1.
 
-An iteration is `discriminator_steps` updates of the discriminator on one real batch, each against
-fresh fakes, and one update of the generator on the last of them.
+An iteration is `discriminator_steps` updates of the discriminator, each on a fresh batch of real
+images against fresh fakes, and one update of the generator on the last of them. Where the networks
+are told classes, the fakes are asked to be of the real images' classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from inspect import signature
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from ganvas import networks, parts, seeds
-from ganvas.training.adam import Adam
+from ganvas.errors import GanvasError
+from ganvas.networks import Architecture
+from ganvas.training.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from ganvas.config import Recipe
     from ganvas.training.engine import Batch, Engine
 
-DRAWN = 25  # images of a progress picture, of the same latent points all along
+DRAWN = 5  # images along each side of a progress picture, of the same latent points all along
+OF_A_CLASS = 10  # in a row, where the generator is told classes: a row a class
 
 
 class Method:
-    # The means of D over the real and the fake batch beside both losses.
-    measures = ("discriminator_loss", "generator_loss", "real_probability", "fake_probability")
     generators = ("generator",)
+    capturable = True
 
     def __init__(self, recipe: "Recipe", data: Mapping[str, Tensor], seed: int) -> None:
-        self.recipe = recipe
+        self.recipe, self.batches = recipe, recipe.discriminator_steps
         self.objective = parts.load("objective", recipe.objective)
-        image_size, weights = data["images"].shape[-1], seeds.derive(seed, "weights")
-        pair = networks.build(recipe.network, recipe.latent_dim, image_size, weights)
+        self.penalties = [
+            (parts.load("penalties", name), weight) for name, weight in recipe.penalties.items()
+        ]
+        self.augmentations = [parts.load("augment", name).augment for name in recipe.augment]
+        # A keyword, since not every objective has a target to smooth.
+        self._smoothing = {"smoothing": s} if (s := recipe.label_smoothing) else {}
+        if s and "smoothing" not in signature(self.objective.discriminator_loss).parameters:
+            raise GanvasError(
+                f"label_smoothing: {s}, but {recipe.objective} has no target to smooth; set it to 0"
+            )
+        told, self._auxiliary = recipe.classes != "none", recipe.classes == "auxiliary"
+        if told and "labels" not in data:
+            raise GanvasError(f"classes: {recipe.classes} needs labels, and these images have none")
+        size = data["images"].shape[-1]
+        counts = torch.bincount(data["labels"]).tolist() if told else []
+        facts = recipe.model_dump() | {"image_size": size, "class_counts": counts}
+        architecture = Architecture.read(facts)
+        self.architectures = {"generator": architecture._asdict()}
+        pair = networks.build(architecture, seeds.derive(seed, "weights"))
         self.generator, self.discriminator = pair
-        self.networks = {"generator": self.generator, "discriminator": self.discriminator}
-        # Where no layer looks across the batch, real and fake pass as one batch: the same function.
+        self.networks: dict[str, nn.Module] = {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+        }
+        # The means of D over the real and the fake batch beside the losses.
+        kind = "probability" if self.objective.PROBABILITY else "logit"
+        self.measures = (
+            *("discriminator_loss", "generator_loss"),
+            *(["penalty"] if self.penalties else []),
+            *(["class_loss"] if self._auxiliary else []),
+            *(f"real_{kind}", f"fake_{kind}"),
+        )
+        # Where no layer looks across the batch, all images pass as one batch: the same function.
         batch_norm = nn.modules.batchnorm._BatchNorm
         self._joint = not any(isinstance(m, batch_norm) for m in self.discriminator.modules())
 
-    def optimizers(self) -> dict[str, Adam]:
-        beta1, beta2 = self.recipe.betas
+    def optimizers(self) -> dict[str, Optimizer]:
+        make = parts.load("optimizer", self.recipe.optimizer).make
         return {
-            name: Adam(network.parameters(), getattr(self.recipe, f"lr_{name}"), (beta1, beta2))
+            name: make(network.parameters(), getattr(self.recipe, f"lr_{name}"), self.recipe)
             for name, network in self.networks.items()
         }
 
     def iterate(self, engine: "Engine", batch: "Batch") -> tuple[Tensor, ...]:
-        real = networks.from_uint8(batch["images"])
-        for step in range(self.recipe.discriminator_steps):
+        size = self.recipe.batch_size
+        for step in range(self.batches):
+            of_step = slice(step * size, (step + 1) * size)
+            real = networks.from_uint8(batch["images"][of_step])
+            labels = batch["labels"][of_step] if self.generator.class_counts else None
             # Only the last fakes also train the generator: the others need no graph.
-            last = step == self.recipe.discriminator_steps - 1
-            with engine.autocast(), torch.set_grad_enabled(last):
-                fake = self.generator(engine.noise(len(real), self.recipe.latent_dim))
-            with engine.autocast():
-                real_logits, fake_logits = self._discriminate(real, fake.detach())
-            discriminator_loss = self.objective.discriminator_loss(real_logits, fake_logits)
-            engine.update("discriminator", discriminator_loss)
-        with engine.autocast():
-            logits = self.discriminator(fake).float()
-        generator_loss = self.objective.generator_loss(logits)
-        engine.update("generator", generator_loss)
-        probabilities = (logits.detach().sigmoid().mean() for logits in (real_logits, fake_logits))
-        return discriminator_loss, generator_loss, *probabilities
+            with engine.autocast(), torch.set_grad_enabled(step == self.batches - 1):
+                z = networks.latent(self.generator, size, generator=engine.streams["noise"])
+                fake = self.generator(z, labels).float()
+            shown = {"real": self._shown(engine, real), "fake": self._shown(engine, fake.detach())}
+            measured = self._teach_discriminator(engine, shown, labels)
+        generator_loss = self._teach_generator(engine, fake, shown["real"], labels)
+        discriminator_loss, *others = measured
+        return discriminator_loss, generator_loss, *others
 
     def draw(self, engine: "Engine") -> Tensor:
-        stream = seeds.generator(engine.seed, "pictures")
-        z = torch.randn(DRAWN, self.recipe.latent_dim, generator=stream)
+        stream, classes = seeds.generator(engine.seed, "pictures"), len(self.generator.class_counts)
+        rows, columns = (classes, OF_A_CLASS) if classes else (DRAWN, DRAWN)
+        drawn = 1 if classes else rows  # each row of a class is of the same latent points
+        z = networks.latent(self.generator, drawn * columns, generator=stream).to(engine.device)
+        labels = None
+        if classes:
+            z = z.repeat(rows, 1)
+            labels = torch.arange(rows, device=engine.device).repeat_interleave(columns)
         with engine.drawing("generator") as generator:
-            return networks.to_uint8(generator(z.to(engine.device))).cpu()
+            images = networks.to_uint8(generator(z, labels)).cpu()
+        grid: Tensor = images.unflatten(0, (rows, columns))
+        return grid
 
-    def _discriminate(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        if self._joint:
-            real_logits, fake_logits = self.discriminator(torch.cat([real, fake])).float().chunk(2)
-            return real_logits, fake_logits
-        return self.discriminator(real).float(), self.discriminator(fake).float()
+    def _teach_discriminator(
+        self, engine: "Engine", shown: dict[str, Tensor], labels: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        """One update; returns its measures, without the generator's loss."""
+        wanted = {penalty.AT for penalty, _ in self.penalties}
+        if "between" in wanted:
+            stream, size = engine.streams["noise"], len(shown["real"])
+            share = torch.rand(size, 1, 1, 1, generator=stream, device=engine.device)
+            shown = shown | {"between": share * shown["real"] + (1 - share) * shown["fake"]}
+        images = {
+            name: each.detach().requires_grad_(name in wanted) for name, each in shown.items()
+        }
+        # A gradient of a gradient is left in full precision.
+        with nullcontext() if wanted else engine.autocast():
+            answers = dict(zip(images, self._answers([*images.values()], labels), strict=True))
+        logits = {name: answer[:, 0] for name, answer in answers.items()}
+        real, fake = logits["real"], logits["fake"]
+        loss = total = self.objective.discriminator_loss(real, fake, **self._smoothing)
+        extra: list[Tensor] = []
+        if wanted:
+            at = [name for name in images if name in wanted]
+            sums, where = [logits[name].sum() for name in at], [images[name] for name in at]
+            slopes = torch.autograd.grad(sums, where, create_graph=True)
+            of = dict(zip(at, slopes, strict=True))
+            weighted = [weight * each.penalty(of[each.AT]) for each, weight in self.penalties]
+            extra.append(torch.stack(weighted).sum())
+        if self._auxiliary:
+            assert labels is not None
+            both = [cross_entropy(answers[name][:, 1:], labels) for name in ("real", "fake")]
+            extra.append(torch.stack(both).mean())
+        for each in extra:
+            total = total + each
+        engine.update("discriminator", total)
+        means = [each.detach() for each in (real, fake)]
+        if self.objective.PROBABILITY:
+            means = [each.sigmoid() for each in means]
+        return loss, *extra, *(each.mean() for each in means)
+
+    def _teach_generator(
+        self, engine: "Engine", fake: Tensor, real: Tensor, labels: Tensor | None
+    ) -> Tensor:
+        """One update; returns the generator's loss."""
+        shown = self._shown(engine, fake)  # in full precision, as the discriminator's lesson was
+        with engine.autocast():
+            (answer,) = self._answers([shown], labels)
+        others: list[Tensor] = []
+        if self.objective.PAIRED:
+            with engine.autocast(), torch.no_grad():
+                others = [each[:, 0] for each in self._answers([real], labels)]
+        loss: Tensor = self.objective.generator_loss(answer[:, 0], *others)
+        total = loss
+        if self._auxiliary:
+            assert labels is not None
+            total = loss + cross_entropy(answer[:, 1:], labels)
+        engine.update("generator", total)
+        return loss
+
+    def _shown(self, engine: "Engine", images: Tensor) -> Tensor:
+        """What the discriminator sees of images: augmented, then noisy.
+
+        Instance noise (Sønderby 2017, arXiv:1610.04490, section 3.2) stays as strong as it is: its
+        optimum is the same, and a longer training goes on from a shorter one.
+        """
+        stream = engine.streams["augment"]
+        for augment in self.augmentations:
+            images = augment(images, stream)
+        if self.recipe.instance_noise:
+            noise = torch.randn(images.shape, generator=stream, device=engine.device)
+            images = images + self.recipe.instance_noise * noise
+        return images
+
+    def _answers(self, images: Sequence[Tensor], labels: Tensor | None) -> list[Tensor]:
+        """The discriminator's, float32 (B, 1 + K), to each of the batches of images."""
+        told = labels if self.recipe.classes == "concatenated" else None
+        if not self._joint or len(images) == 1:
+            return [self.discriminator(each, told).float() for each in images]
+        told = None if told is None else told.repeat(len(images))
+        return list(self.discriminator(torch.cat([*images]), told).float().chunk(len(images)))

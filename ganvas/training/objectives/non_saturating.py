@@ -3,14 +3,20 @@
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+PROBABILITY, PAIRED = True, False
 
-def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, smoothing: float = 0.0) -> Tensor:
     """Binary cross entropy, the mean of the real and the fake term.
 
     -(E[log D(x)] + E[log(1 - D(G(z)))]) / 2: Goodfellow 2014, equation 1, as a loss. On logits,
-    where log(1 - D) = logsigmoid(-logit) stays finite.
+    where log(1 - D) = logsigmoid(-logit) stays finite. With smoothing s the real term is
+    (1 - s) log D(x) + s log(1 - D(x)).
     """
-    return -(logsigmoid(real_logits).mean() + logsigmoid(-fake_logits).mean()) / 2
+    real = logsigmoid(real_logits).mean()
+    if smoothing:  # log(1 - D) = log D - logit
+        real = real - smoothing * real_logits.mean()
+    return -(real + logsigmoid(-fake_logits).mean()) / 2
 
 
 def generator_loss(fake_logits: Tensor) -> Tensor:

@@ -6,9 +6,16 @@ CUDA graph cannot record.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from ganvas.errors import GanvasError
+from ganvas.training.optimizers import fitting
+
+if TYPE_CHECKING:
+    from ganvas.config import Recipe
 
 EPSILON = 1e-8
 
@@ -29,7 +36,7 @@ class Adam:
         self._step += 1
         torch._fused_adam_(
             self.parameters,
-            [_as(p, gradient) for p, gradient in zip(self.parameters, gradients, strict=True)],
+            fitting(self.parameters, gradients),
             self._means,
             self._squares,
             [],
@@ -51,8 +58,8 @@ class Adam:
         return named
 
 
-def _as(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient in the parameter's memory layout: the kernel pairs numbers by address."""
-    if gradient.stride() == parameter.stride():
-        return gradient
-    return torch.empty_like(parameter).copy_(gradient)
+def make(parameters: Iterable[Tensor], lr: float, recipe: "Recipe") -> Adam:
+    if recipe.momentum:
+        raise GanvasError(f"momentum: {recipe.momentum} is for sgd, adam has betas; set it to 0.0")
+    beta1, beta2 = recipe.betas
+    return Adam(parameters, lr, (beta1, beta2))
