@@ -15,7 +15,7 @@ class Progress:
     """Counts `unit`s from `done` to `total`, with rate and time left, on standard error."""
 
     def __init__(self, what: str, total: int, done: int = 0, unit: str = "it") -> None:
-        watched = sys.stderr.isatty()
+        watched = sys.stderr.isatty() or "ipykernel" in sys.modules  # in a terminal or a notebook
         self._what, self._printed, self._lines = what, time.monotonic(), not watched
         self._bar = tqdm(
             total=total, initial=done, desc=what, unit=unit, disable=not watched, mininterval=0.5

@@ -1,0 +1,217 @@
+"""Recipes, and the models that they train."""
+
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self, cast
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganvas import files, pictures, progress
+from ganvas.config import Recipe
+from ganvas.drawing import conditional, sampling
+from ganvas.errors import GanvasError
+from ganvas.networks import Generator
+from ganvas.notebook import given
+from ganvas.notebook.given import Images, Labels
+from ganvas.training import checkpoints, run
+from ganvas.training.engine import Engine
+
+# Iterations, or about so many seconds of them, until the bar moves and Ctrl-C is heard.
+LONGEST, SECONDS = 100, 0.25
+COLUMNS = 10  # of a model's picture
+
+
+def recipe(name: str, dataset: str | None = None, **changes: Any) -> Recipe:
+    """A recipe of params.yaml, with the settings for a data set there and `changes` by name.
+
+    params.yaml is that of the current folder, else the one beside the package. Raises `GanvasError`
+    where there is no such recipe, key or value.
+    """
+    return _of_params(name, dataset).merged(changes, name)
+
+
+def train(
+    recipe: str | Recipe,
+    images: Images,
+    labels: Labels | None = None,
+    *,
+    dataset: str | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    **changes: Any,
+) -> "Model":
+    """Train a generator on images uint8 (N, 1, H, W) or (N, H, W), 0 to 255.
+
+    `recipe` is a name in params.yaml, with the settings for `dataset` there, or what
+    `ganvas.recipe` gives; `epochs` and `changes` stand in for its values: `train("dcgan", images,
+    epochs=10, ema_decay=0.999)`. Recipes that are told classes need `labels`, integers (N,) from 0;
+    any other leaves them alone. `device` is auto, cpu, cuda or mps.
+
+    Ctrl-C, or a notebook's stop, ends the training and returns what there is so far; a second one
+    interrupts. Raises `GanvasError` on what cannot be, and on a loss that is not finite.
+    """
+    if isinstance(recipe, str):
+        name, found = recipe, _of_params(recipe, dataset)
+    elif isinstance(recipe, Recipe) and dataset is None:
+        name, found = "model", recipe
+    else:
+        raise GanvasError(
+            f"recipe: {type(recipe).__name__} with dataset={dataset!r} is not allowed; give a name "
+            "in params.yaml, or ganvas.recipe(name, dataset) alone"
+        )
+    found = found.merged(changes | ({} if epochs is None else {"epochs": epochs}), name)
+    pixels = given.images(images, "images")
+    data = {"images": torch.tensor(pixels)[:, None]}
+    if labels is not None:
+        data["labels"] = given.labels(labels, len(pixels))
+    elif found.classes != "none":
+        raise GanvasError(
+            f"labels: {name} is told classes; give the class of each image, integers "
+            f"({len(pixels)},) from 0"
+        )
+    given.whole(seed, "seed", least=0)
+    with given.computing(device) as there:
+        model = Model(name, Engine(found, data, seed, there, longest=LONGEST))
+    return model.train(found.epochs)
+
+
+class Model:
+    """A generator, and the discriminator that it learns from; made by `train`.
+
+    In a notebook it shows what it draws.
+    """
+
+    def __init__(self, name: str, engine: Engine) -> None:
+        self.name, self.engine, self.recipe = name, engine, engine.recipe
+        self._measured = torch.empty(0, len(engine.method.measures))
+
+    @property
+    def history(self) -> dict[str, np.ndarray]:
+        """What each iteration measured, float32 (iterations,): generator_loss and so on."""
+        return dict(zip(self.engine.method.measures, self._measured.numpy().T, strict=True))
+
+    def train(self, epochs: int) -> Self:
+        """Train for that many epochs more, as in one training of them all; see `ganvas.train`."""
+        given.whole(epochs, "epochs", least=1)
+        engine, step = self.engine, 1
+        end = engine.iteration + epochs * engine.iterations_per_epoch
+        with (
+            given.computing(engine.device.type),
+            _interrupts() as interrupts,
+            progress.Progress(self.name, end, engine.iteration) as bar,
+        ):
+            while engine.iteration < end and not interrupts:
+                began = time.monotonic()
+                rows = engine.advance(min(step, end - engine.iteration))
+                run.check_finite(engine, rows)
+                self._measured = torch.cat([self._measured, rows])
+                bar.at(engine.iteration, **self._losses(len(rows)))
+                if time.monotonic() - began < SECONDS:
+                    step = min(2 * step, LONGEST)
+        if interrupts:
+            where = f"iteration {engine.iteration:,} of {end:,}"
+            print(f"{self.name}: stopped at {where}; its method train goes on", file=sys.stderr)
+        column = engine.method.measures.index("discriminator_loss")
+        for warning in run.warnings(self._measured[:, column]):
+            warnings.warn(f"{self.name}: {warning}", stacklevel=2)
+        return self
+
+    def draw(self, count: int, seed: int = 0, label: int | None = None) -> np.ndarray:
+        """`count` images, uint8 (count, H, W); the first n are the same for every count >= n.
+
+        A generator that is told classes makes them of class `label`, else of those that `labels`
+        says. Raises `GanvasError` on a class that it cannot be asked for.
+        """
+        given.whole(count, "count", least=1)
+        with self._drawing(seed) as generator:
+            asked = None
+            if label is not None:
+                given.whole(label, "label", least=0)
+                conditional.check(generator, label)
+                asked = torch.full((count,), label)
+            return sampling.images(generator, count, seed, asked)
+
+    def labels(self, count: int, seed: int = 0) -> Tensor | None:
+        """The classes that `draw` asks for, int64 (count,); None where it is told none."""
+        given.whole(count, "count", least=1)
+        with self._drawing(seed) as generator:
+            return sampling.asked(generator, count, seed)
+
+    def picture(self, seed: int = 0) -> Image.Image:
+        """A grid of what it draws; a row a class where it is told classes."""
+        with self._drawing(seed) as generator:
+            if generator.class_counts:
+                images = sampling.of_each_class(generator, COLUMNS, seed)
+            else:
+                images = sampling.images(generator, COLUMNS**2, seed)
+        return pictures.grid(images, COLUMNS, scale=2)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the generator as a folder, for `ganvas draw FOLDER --out grid.png`."""
+        engine, folder = self.engine, Path(folder)
+        epoch = engine.iteration // engine.iterations_per_epoch
+        loss = self._losses(engine.iterations_per_epoch)["generator_loss"]
+        facts = checkpoints.Facts(epoch, engine.iteration, loss)
+        for name in engine.method.generators:
+            path = folder / name / f"epoch-{epoch:04}.safetensors"
+            checkpoints.save(path, engine.method.networks[name], engine.averages.get(name), facts)
+            architecture = engine.method.architectures[name]
+            files.write_json(path.with_name(checkpoints.ARCHITECTURE), architecture)
+
+    def __repr__(self) -> str:
+        epochs = self.engine.iteration / self.engine.iterations_per_epoch
+        losses = ", ".join(f"{name} {loss:.3f}" for name, loss in self._losses(LONGEST).items())
+        return f"<ganvas.Model {self.name} after {epochs:.4g} epochs: {losses}>"
+
+    def _repr_png_(self) -> bytes | None:
+        return self.picture()._repr_png_()
+
+    def _losses(self, iterations: int) -> dict[str, float]:
+        """Their means over the last iterations."""
+        means = self._measured[-iterations:].double().mean(0).tolist()
+        named = zip(self.engine.method.measures, means, strict=True)
+        return {name: mean for name, mean in named if name.endswith("_loss")}
+
+    @contextmanager
+    def _drawing(self, seed: int) -> Iterator[Generator]:
+        given.whole(seed, "seed", least=0)
+        name = self.engine.method.generators[0]
+        with given.computing(self.engine.device.type), self.engine.drawing(name) as generator:
+            yield cast(Generator, generator)
+
+
+def _of_params(name: str, dataset: str | None = None) -> Recipe:
+    params = given.params()
+    params.check_names(dataset, name)
+    return params.recipe(dataset, name) if dataset else params.models[name]
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Ctrl-C noted instead of raised, once."""
+    noted: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        if noted:
+            raise KeyboardInterrupt
+        noted.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield noted  # signals reach the main thread alone
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,133 @@
+"""README's table of the recipes, and the models that it tells people to add, as it is written."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from repositories import ROOT, copy, edit, ran, run
+from ruamel.yaml import YAML
+
+import ganvas
+from ganvas import config, parts
+
+# What every recipe sets as it suits it: how long and how fast it learns, how wide its layers are.
+TUNED = {"lr_generator", "lr_discriminator", "betas", "batch_size", "epochs", "checkpoint_every"}
+TUNED |= {"ema_decay", "generator.widths", "discriminator.widths"}
+PARAMS = ROOT / "params.yaml"
+
+
+def section(title: str) -> str:
+    return (ROOT / "README.md").read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def blocks(title: str) -> list[str]:
+    """The indented blocks of code in a section."""
+    found = re.findall(r"(?:^    .*\n(?:\n+(?=    ))?)+", section(title), re.MULTILINE)
+    return [re.sub("^    ", "", block, flags=re.MULTILINE) for block in found]
+
+
+def settings(recipe: config.Recipe) -> dict[str, Any]:
+    """Values by dotted keys of params.yaml."""
+    found: dict[str, Any] = {}
+    for key, value in recipe.model_dump().items():
+        if key in ("generator", "discriminator"):
+            found |= {f"{key}.{each}": setting for each, setting in value.items()}
+        else:
+            found[key] = value
+    return found
+
+
+def rows() -> dict[str, list[str]]:
+    """The code in the second column of the table of the recipes, by the first."""
+    table = [line.split(" | ") for line in section("Recipes").splitlines() if line[:3] == "| `"]
+    return {first.strip("| `"): re.findall("`([^`]+)`", what) for first, what, _ in table}
+
+
+def test_the_table_has_every_recipe_once_in_the_order_of_the_file() -> None:
+    assert list(rows()) == list(config.load(PARAMS).models)
+
+
+@pytest.mark.parametrize("model", config.load(PARAMS).models)
+def test_the_table_says_what_a_recipe_changes_and_no_more(model: str) -> None:
+    recipes = config.load(PARAMS).models
+    base, *said = rows()[model] or [model]
+    named = {
+        key: YAML(typ="safe").load(value) for key, _, value in (s.partition(": ") for s in said)
+    }
+    recipe, of_base = settings(recipes[model]), settings(recipes[base])
+    assert {key: recipe[key] for key in named} == named
+    changed = {key for key in recipe.keys() - TUNED if recipe[key] != of_base[key]}
+    assert named.keys() - TUNED == changed
+
+
+def test_both_pages_have_the_same_code_in_their_tables() -> None:
+    english, vietnamese = (
+        [re.findall("`([^`]+)`", row) for row in re.findall(r"^\| `.*", page, re.MULTILINE)]
+        for page in ((ROOT / name).read_text() for name in ("README.md", "README.vi.md"))
+    )
+    assert english == vietnamese and len(english) > 15
+
+
+def test_the_options_are_all_there() -> None:
+    *_, options = section("Recipes").strip().split("\n\n")
+    named = {
+        *config.Recipe.model_fields,
+        *config.Generator.model_fields,
+        *config.Discriminator.model_fields,
+    }
+    told_elsewhere = {"generator", "discriminator", "method", "epochs", "batch_size"}
+    told_elsewhere |= {"checkpoint_every", "lr_generator", "lr_discriminator"}
+    assert set(re.findall("`([a-z_]+)`", options)) == named - told_elsewhere
+
+
+def insert(folder: Path, block: str) -> str:
+    """Write a block's recipe below `models`, where a person would; returns its name."""
+    path = folder / "params.yaml"
+    recipe = re.search(r"^models:\n(  (\w+):\n(?:    .*\n)+)", block, re.MULTILINE)
+    text = path.read_text()
+    assert recipe and text.count("\ndatasets:") == 1
+    path.write_text(text.replace("\ndatasets:", f"\n{recipe[1]}\ndatasets:"))
+    return recipe[2]
+
+
+def test_a_combination_is_written_as_the_readme_says(tmp_path: Path) -> None:
+    (block,) = blocks("Recipes")
+    shutil.copy(PARAMS, tmp_path)
+    assert insert(tmp_path, block) == "soft"
+    entries = YAML(typ="safe").load(re.sub(r"(?m)^models:\n(?:  .*\n)+", "", block))
+    edit(tmp_path, matrix__models=entries["matrix"]["models"])
+    edit(tmp_path, datasets__digits__models__soft=entries["datasets"]["digits"]["models"]["soft"])
+    params = config.load(tmp_path / "params.yaml")
+    assert params.matrix.models[-1] == "soft"
+    recipe = params.recipe("digits", "soft")
+    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28), np.uint8)
+    assert recipe.augment and recipe.ema_decay and recipe.objective == "hinge"
+    assert np.isfinite(ganvas.train(recipe, images, epochs=1).history["generator_loss"]).all()
+
+
+def test_parts_are_added_as_the_readme_says(original: Path, tmp_path: Path) -> None:
+    folder = copy(original, tmp_path / "repository")
+    *modules, own, command = blocks("Add your own model")
+    kinds = set()
+    for module in modules:
+        name, _, source = module.partition("\n")
+        path = Path(name.removeprefix("# "))
+        kinds.add(path.parent.as_posix())
+        (folder / path).write_text(source)
+    assert kinds == {f"ganvas/{parts.FOLDERS[k]}" for k in ("network", "objective", "penalties")}
+    model = insert(folder, own)
+    edit(folder, matrix__models=["gan", "dcgan", model])
+    # Quicker than `{}`, what the README writes.
+    short = {"epochs": 1, "checkpoint_every": 1}
+    edit(folder, **{f"datasets__digits__models__{model}": short})
+    made = ran(run(folder, *command.split()))
+    of_it = {f"{stage}@digits-{model}" for stage in ("train", "select", "sample", "evaluate")}
+    assert made == of_it | {"params", "report@digits"}
+    facts = json.loads((folder / f"models/digits/{model}/config.json").read_text())
+    named = {key: YAML(typ="safe").load(value) for key, value in re.findall(r"(\w+): (.*)", own)}
+    assert len(named) == 5
+    assert {key: facts[key] for key in named} == named
