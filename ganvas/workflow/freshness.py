@@ -28,8 +28,8 @@ def moved(
 ) -> dict[str, list[str]]:
     """By stage, the files and keys in which it differs from what dvc.lock says it was made with.
 
-    Of a model's network, objective or method the files are named too. Outputs of other stages are
-    left out: they follow from the rest.
+    Of a folder of links the files behind it are named too. Outputs of other stages are left out:
+    they follow from the rest.
     """
     stages = list(stages)
     made = {out for stage in stages for out in stage.outs}

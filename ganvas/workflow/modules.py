@@ -43,6 +43,8 @@ LINKED = {
         "ganvas/training/run.py",
     ),
 }
+# Those of earlier versions, which dvc.lock and MLflow's runs may still name.
+EARLIER = {kind: ((kind,), "ganvas/training/run.py") for kind in ("objective", "method")}
 
 
 def on_disk(path: str) -> bytes | None:
@@ -82,11 +84,8 @@ def closure(file: str, read: Read = on_disk) -> set[str]:
 
 
 def of_recipe(recipe: Mapping[str, Any], folder: str, read: Read = on_disk) -> list[str]:
-    """The files behind one of the folders `LINKED`: the parts, and what only they import.
-
-    None behind a folder of an earlier version.
-    """
-    kinds, loader = LINKED.get(folder, ((), ""))
+    """The files behind a folder of links: the parts, and what only they import."""
+    kinds, loader = (LINKED | EARLIER)[folder]
     found: set[str] = set()
     for kind in kinds:
         for own in (parts.file(kind, name) for name in parts.named(recipe, kind)):
