@@ -425,7 +425,7 @@ ERRORS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], object], str]] = {
     "class": (lambda i, n: small(i).draw(1, label=1), "class 1: this generator is told no classes"),
     "no class": (
         lambda i, n: small(i, n, "cgan").draw(1, label=3),
-        "class 3: not there; allowed: 0 to 2",
+        "class 3: not there; allowed: 0, 1, 2",
     ),
     "more": (lambda i, n: small(i).train(0), "epochs: 0 is not allowed; a whole number from 1"),
     "data": (

@@ -563,17 +563,19 @@ def test_a_longer_training_begins_as_the_shorter_one(data: dict[str, Tensor]) ->
 def test_progress_pictures_are_of_the_same_points_all_along(
     name: str, data: dict[str, Tensor]
 ) -> None:
-    engine = begin(small(name), data)
+    labels = data["labels"].where(data["labels"] != 3, 4)
+    engine = begin(small(name), {**data, "labels": labels})
     engine.advance(3)
     images = engine.method.draw(engine)
-    rows, columns = (10, 10) if name in CONDITIONAL else (5, 5)
+    rows, columns = (9, 10) if name in CONDITIONAL else (5, 5)
     assert images.shape == (rows, columns, 1, 28, 28) and images.dtype == torch.uint8
     generator = engine.method.networks["generator"].eval()
     assert isinstance(generator, networks.Generator)
     stream = seeds.generator(0, "pictures")
     if name in CONDITIONAL:  # a row a class, of the same points
         z = networks.latent(generator, columns, generator=stream)
-        expected = [generator(z, torch.full((columns,), label)) for label in range(rows)]
+        there = [label for label in range(10) if label != 3]
+        expected = [generator(z, torch.full((columns,), label)) for label in there]
     else:
         z = networks.latent(generator, rows * columns, generator=stream)
         expected = list(generator(z).unflatten(0, (rows, columns)))

@@ -72,7 +72,7 @@ def draw(
     generator, words = generators.load(what)
     if wanted is not None:
         conditional.check(generator, wanted)
-    classes, columns = len(generator.class_counts), None
+    classes, columns = len(generator.classes), None
     if interpolate:
         drawn = walks.walk(generator, count, seed, wanted)
     elif wanted is not None:

@@ -23,8 +23,11 @@ def check(generator: Generator, wanted: int) -> None:
             f"class {wanted}: this generator is told no classes; name a model that is, as cgan and "
             "cdcgan are"
         )
-    if wanted not in range(classes):
-        raise GanvasError(f"class {wanted}: not there; allowed: 0 to {classes - 1}")
+    if wanted not in generator.classes:
+        reason = "no training image was of it" if wanted in range(classes) else "not there"
+        raise GanvasError(
+            f"class {wanted}: {reason}; allowed: {', '.join(map(str, generator.classes))}"
+        )
 
 
 def images(

@@ -61,11 +61,11 @@ def images(generator: Generator, count: int, seed: int, labels: Tensor | None = 
 
 def of_each_class(generator: Generator, columns: int, seed: int) -> np.ndarray:
     """A row a class, uint8 (classes * columns, H, W): in a column all are of one latent point."""
-    classes = len(generator.class_counts)
+    classes = torch.tensor(generator.classes)
     stream = seeds.generator(seed, "samples")
     z = networks.latent(generator, max(columns, BATCH), generator=stream)[:columns]
-    labels = torch.arange(classes).repeat_interleave(columns)
-    return draw(generator, z.repeat(classes, 1), labels).squeeze(1).numpy()
+    labels = classes.repeat_interleave(columns)
+    return draw(generator, z.repeat(len(classes), 1), labels).squeeze(1).numpy()
 
 
 def interpolation(generator: Generator, steps: int, seed: int, rows: int = WALKS) -> np.ndarray:
@@ -77,8 +77,9 @@ def interpolation(generator: Generator, steps: int, seed: int, rows: int = WALKS
     ends = networks.latent(generator, 2, rows, 1, generator=stream, dtype=torch.float64)
     t = torch.linspace(0, 1, steps, dtype=torch.float64)[None, :, None]
     z = between(generator, ends[0], ends[1], t)
-    classes = len(generator.class_counts)
-    labels = torch.arange(rows).repeat_interleave(steps) % classes if classes else None
+    labels = None
+    if classes := generator.classes:
+        labels = torch.tensor(classes)[torch.arange(rows) % len(classes)].repeat_interleave(steps)
     z = z.float().reshape(-1, generator.latent_dim)
     return draw(generator, z, labels).squeeze(1).numpy()
 

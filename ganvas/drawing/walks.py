@@ -26,6 +26,7 @@ def walk(
     start, t = way // count, (way % count / count)[:, None]
     z = sampling.between(generator, points[start], points[(start + 1) % stops], t.double())
     labels = None
-    if classes := len(generator.class_counts):
-        labels = start % classes if wanted is None else torch.full((count,), wanted)
+    if classes := generator.classes:
+        in_turn = torch.tensor(classes)[start % len(classes)]
+        labels = in_turn if wanted is None else torch.full((count,), wanted)
     return sampling.draw(generator, z.float(), labels).squeeze(1).numpy()

@@ -60,6 +60,11 @@ class Generator(nn.Sequential):
         self._unit = architecture.generator["output"] == "sigmoid"
         self.register_buffer("_hot", _one_hot(architecture), persistent=False)
 
+    @property
+    def classes(self) -> list[int]:
+        """Those that it can be asked for: of which there were training images."""
+        return [label for label, count in enumerate(self.class_counts) if count]
+
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         if labels is not None:
             z = torch.cat([z, self._hot[labels]], 1)

@@ -94,14 +94,14 @@ class Method:
         return discriminator_loss, generator_loss, *others
 
     def draw(self, engine: "Engine") -> Tensor:
-        stream, classes = seeds.generator(engine.seed, "pictures"), len(self.generator.class_counts)
-        rows, columns = (classes, OF_A_CLASS) if classes else (DRAWN, DRAWN)
+        stream, classes = seeds.generator(engine.seed, "pictures"), self.generator.classes
+        rows, columns = (len(classes), OF_A_CLASS) if classes else (DRAWN, DRAWN)
         drawn = 1 if classes else rows  # each row of a class is of the same latent points
         z = networks.latent(self.generator, drawn * columns, generator=stream).to(engine.device)
         labels = None
         if classes:
             z = z.repeat(rows, 1)
-            labels = torch.arange(rows, device=engine.device).repeat_interleave(columns)
+            labels = torch.tensor(classes, device=engine.device).repeat_interleave(columns)
         with engine.drawing("generator") as generator:
             images = networks.to_uint8(generator(z, labels)).cpu()
         grid: Tensor = images.unflatten(0, (rows, columns))
