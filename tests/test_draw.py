@@ -16,6 +16,7 @@ from ganvas import networks
 from ganvas.cli import main
 from ganvas.drawing import export, sampling, walks
 from ganvas.networks import Generator
+from ganvas.tracking import registry
 from ganvas.training import checkpoints
 from ganvas.workflow import paths
 
@@ -142,6 +143,17 @@ class TestWhat:
         path.write_bytes(path.read_bytes()[:1000])
         line = draw(path, "--out", "images.npy", code=1)
         assert line.startswith(f"error: {path}: no weights can be read")
+
+    def test_was_registered_by_an_earlier_version(
+        self, model: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = Path("fetched")
+        folder.mkdir()
+        (folder / registry.FACTS).write_text('{"network": "gan", "latent_dim": 100}')
+        monkeypatch.setattr(registry, "download", lambda *_: ("3", folder))
+        line = draw("models:/ganvas-digits@best", "--out", "images.npy", code=1)
+        assert line.startswith("error: models:/ganvas-digits@best: version 3 was registered by")
+        assert str(folder) not in line
 
     def test_is_a_model_of_the_pipeline_or_of_mlflow(
         self, repository: Path, tmp_path: Path

@@ -22,7 +22,15 @@ def load(what: str) -> tuple[Generator, str]:
     if what.startswith("models:"):
         with TemporaryDirectory() as temporary:
             version, folder = registry.download(what, paths.ROOT, Path(temporary))
-            found = _read(folder / registry.WEIGHTS, folder / registry.FACTS)
+            try:
+                architecture = checkpoints.architecture(folder / registry.FACTS)
+            except GanvasError:
+                raise GanvasError(
+                    f"{what}: version {version} was registered by another version of ganvas, whose "
+                    "code it carries: `mlflow models serve` runs that; `dvc repro` registers one "
+                    "of this version"
+                ) from None
+            found = checkpoints.load(folder / registry.WEIGHTS, architecture)
         return found, f"{what}, version {version}"
     path = Path(what)
     if path.is_dir():
@@ -55,7 +63,7 @@ def of_model(folder: Path) -> tuple[Path, str]:
     return last, f"the last of {len(found)} checkpoints, none is selected yet"
 
 
-def _read(checkpoint: Path, architecture: Path | None = None) -> Generator:
-    """The generator of a safetensors file; its architecture, if not given, lies beside it."""
-    architecture = architecture or checkpoint.with_name(checkpoints.ARCHITECTURE)
+def _read(checkpoint: Path) -> Generator:
+    """The generator of a safetensors file, whose architecture lies beside it."""
+    architecture = checkpoint.with_name(checkpoints.ARCHITECTURE)
     return checkpoints.load(checkpoint, checkpoints.architecture(architecture))
