@@ -245,7 +245,7 @@ def _locked_parameters(train: pipeline.Entry, instance: Instance) -> dict[str, A
         "model": model,
         "seed": values["seed"],
         "image_size": values["image_size"],
-        **recipe.model_dump(),
+        **recipe.model_dump(exclude_none=True),
         "precision": values["train.precision"],
     }
 
