@@ -136,6 +136,15 @@ class TestParts:
         assert rows[4].result == "60000.000 ms an iteration"
         assert "times as fast as plain" in rows[5].result
 
+    def test_of_a_recipe_update_each_discriminator_as_often(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[int] = []
+        monkeypatch.setattr(gpu, "same_training", lambda *rest: asked.append(rest[-1]) or [])
+        for name in ("dcgan", "wgan_gp"):
+            list(gpu.of_recipe(PARAMS, name, NOWHERE, CPU, 0.0, 200))
+        assert asked == [200, 200, 40, 40]
+
     def test_a_whole_training(self, monkeypatch: pytest.MonkeyPatch) -> None:
         small = SMALL | {"epochs": 2}
         recipe = PARAMS.models["gan"].model_copy(update=small)
