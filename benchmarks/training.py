@@ -83,8 +83,8 @@ def as_in_tutorials(recipe: config.Recipe) -> bool:
         **{"classes": "none", "latent": "normal", "discriminator_steps": 1, "penalties": {}},
         **{"label_smoothing": 0, "augment": [], "instance_noise": 0},
     }
-    both = recipe.generator.norm, recipe.discriminator.norm
-    plain = recipe.generator.output == "tanh" and "spectral" not in both
+    both = recipe.generator_norm, recipe.discriminator_norm
+    plain = recipe.generator_output == "tanh" and "spectral" not in both
     return plain and all(getattr(recipe, key) == value for key, value in done.items())
 
 

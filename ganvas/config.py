@@ -28,6 +28,8 @@ from ganvas.errors import GanvasError
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
+Widths = Annotated[list[Count], Field(min_length=1)]
+Norm = Literal["batch", "spectral", "none"]
 Extractor = Literal["classifier", "inception"]
 RULES = ("best", "last", "lowest_generator_loss")
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -58,34 +60,26 @@ class Matrix(Section):
     models: Annotated[list[str], Field(min_length=1)]
 
 
-class Generator(Section):
-    """The blocks of a recipe's generator."""
-
-    widths: Annotated[list[Count], Field(min_length=1)]
-    norm: Literal["batch", "spectral", "none"]
-    output: Literal["tanh", "sigmoid"]
-
-
-class Discriminator(Section):
-    """The blocks of a recipe's discriminator."""
-
-    widths: Annotated[list[Count], Field(min_length=1)]
-    norm: Literal["batch", "spectral", "none"]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-
-
 class Recipe(Section):
-    """How one generator/discriminator pair is built and trained."""
+    """How one generator/discriminator pair is built and trained.
+
+    Keys stand side by side, and only recipes with penalties have that mapping: recipes are merged
+    into others in YAML, and of a mapping that two share `dvc exp run -S` cannot set one alone.
+    """
 
     network: str
-    generator: Generator
-    discriminator: Discriminator
+    generator_widths: Widths
+    generator_norm: Norm
+    generator_output: Literal["tanh", "sigmoid"]
+    discriminator_widths: Widths
+    discriminator_norm: Norm
+    discriminator_dropout: Annotated[float, Field(ge=0, lt=1)]
     classes: Literal["none", "concatenated", "auxiliary"]
     latent: Literal["normal", "uniform"]
     latent_dim: Count
     objective: str
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
-    penalties: dict[str, Annotated[float, Field(gt=0)]]
+    penalties: dict[str, Annotated[float, Field(gt=0)]] = {}  # none
     method: str
     discriminator_steps: Count
     augment: list[str]

@@ -44,11 +44,11 @@ def main(params: Params) -> None:
             parts.load("method", recipe.method).Method(recipe, data, params.seed).optimizers()
         except GanvasError as error:
             raise GanvasError(f"params.yaml: models.{instance.model}: {error}") from None
-        if recipe.penalties and recipe.discriminator.norm == "batch":
+        if recipe.penalties and recipe.discriminator_norm == "batch":
             print(
                 f"warning: params.yaml: models.{instance.model}: penalties beside BatchNorm in the "
                 "discriminator, where an image's gradient depends on the whole batch (Gulrajani "
-                "2017, section 4); discriminator.norm: none is meant for them",
+                "2017, section 4); discriminator_norm: none is meant for them",
                 file=sys.stderr,
             )
         modules.link(instance.links, recipe.model_dump())

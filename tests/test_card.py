@@ -82,7 +82,7 @@ def test_every_score_stands_beside_its_floor_with_what_it_was_computed_from(
 def test_every_parameter_of_the_recipe_is_there(trained: dict[str, Any], tmp_path: Path) -> None:
     text = page(trained, scores(tmp_path, "classifier"))
     assert "| betas | 0.5, 0.999 |" in text and "| lr_generator | 0.0002 |" in text
-    assert "| generator.widths | 128, 64, 32 |" in text and "| augment | none |" in text
+    assert "| generator_widths | 128, 64, 32 |" in text and "| augment | none |" in text
     shown = re.findall(r"^\| ([\w.]+) \| [^|]+ \|$", text, re.MULTILINE)
     apart = {"dataset", "model", "warnings"}
     sections = dict.fromkeys(key.partition(".")[0] for key in shown)

@@ -2,16 +2,19 @@
 
 import copy
 import math
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
 from ganvas import config, parts
 from ganvas.data.sources import SOURCES
 from ganvas.errors import GanvasError
+from ganvas.workflow import pipeline
 
 Refusal = Callable[[str, Any], str]
 
@@ -71,6 +74,43 @@ def refusal(edited: Callable[[str, Any], Path]) -> Refusal:
 class TestCommitted:
     def test_is_valid(self, root: Path) -> None:
         config.load(root / "params.yaml")
+
+    def test_shares_no_mapping_between_two_keys(self, root: Path) -> None:
+        """`dvc exp run -S` would set both, or the later one back, and so neither."""
+        seen: dict[int, str] = {}
+
+        def walk(values: Any, key: str) -> None:
+            if isinstance(values, dict):
+                assert seen.setdefault(id(values), key) == key
+                for name, below in values.items():
+                    walk(below, f"{key}.{name}")
+
+        values = YAML(typ="safe", pure=True).load(root / "params.yaml")
+        walk(values, "")
+        assert len(seen) > 50
+
+    @pytest.mark.parametrize(
+        "setting",
+        [
+            "models.gan.generator_norm=none",
+            "models.cgan.discriminator_dropout=0.5",
+            "models.wgan_gp.penalties.gradient=5.0",
+            "datasets.digits.models.gan.epochs=7",
+            "datasets.digits.models.infogan_lucic.batch_size=8",
+        ],
+    )
+    def test_dvc_sets_one_value_alone(self, root: Path, file: Path, setting: str) -> None:
+        shutil.copy(root / "params.yaml", file)
+
+        def leaves() -> dict[str, Any]:
+            return dict(pipeline.leaves(YAML(typ="safe", pure=True).load(file)))
+
+        key, _, value = setting.partition("=")
+        expected = leaves()
+        assert expected[key] != YAML(typ="safe").load(value)
+        expected[key] = YAML(typ="safe").load(value)
+        apply_overrides(file, [setting])
+        assert leaves() == expected
 
     def test_is_the_whole_matrix(self, root: Path) -> None:
         matrix = config.load(root / "params.yaml").matrix
@@ -203,10 +243,10 @@ def test_key_like_no_other_is_answered_with_what_is_allowed(refusal: Refusal) ->
         ("models.gan.label_smoothing", 0.5, "less than 0.5"),
         ("models.gan.instance_noise", -1, "greater than or equal to 0"),
         ("models.gan.momentum", 1.0, "less than 1"),
-        ("models.gan.generator.norm", "layer", "'batch', 'spectral' or 'none'"),
-        ("models.gan.generator.widths", [], "at least 1 item"),
-        ("models.gan.discriminator.dropout", 1.0, "less than 1"),
-        ("models.gan.penalties.gradient", 0, "greater than 0"),
+        ("models.gan.generator_norm", "layer", "'batch', 'spectral' or 'none'"),
+        ("models.gan.generator_widths", [], "at least 1 item"),
+        ("models.gan.discriminator_dropout", 1.0, "less than 1"),
+        ("models.wgan_gp.penalties.gradient", 0, "greater than 0"),
         ("train.precision", "float16", "'float32' or 'bfloat16'"),
         ("train.log_every", 0, "greater than or equal to 1"),
         ("seed", -1, "greater than or equal to 0"),

@@ -119,10 +119,10 @@ class TestWhat:
         ("config", "said"),
         [
             (None, "architecture.json: missing; it says which network the checkpoints beside it"),
-            ("{", "not what a training of this version writes, with network, generator, discr"),
+            ("{", "not what a training of this version writes, with network, generator_widths"),
             ('{"network": "gan"}', "not what a training of this version writes"),
             ({"network": "gam"}, "network 'gam' is not known here; known: dcgan, dcgan_dense, gan"),
-            ({"network": "dcgan"}, "safetensors: discriminator.widths: [512, 256] is not allowed"),
+            ({"network": "dcgan"}, "safetensors: discriminator_widths: [512, 256] is not allowed"),
             ({"latent_dim": 17}, "these weights do not fit gan with latent_dim 17"),
         ],
     )

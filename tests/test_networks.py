@@ -30,12 +30,6 @@ def build(name: str, seed: int = 0, **changes: Any) -> tuple[Generator, Discrimi
     return networks.build(architecture(name, **changes), seed)
 
 
-def blocks(name: str, side: str, **changes: Any) -> dict[str, Any]:
-    """That side's blocks of the recipe, some of them changed."""
-    values: dict[str, Any] = RECIPES[name].model_dump()[side]
-    return values | changes
-
-
 def some_labels(count: int, name: str) -> Tensor | None:
     return torch.arange(count) % CLASSES if name in CONDITIONAL else None
 
@@ -531,12 +525,10 @@ class TestSpectralNorm:
         "build_one",
         [
             lambda: build("hinge_sn")[1],
-            lambda: build("gan", discriminator=blocks("gan", "discriminator", norm="spectral"))[1],
-            lambda: build("dcgan", generator=blocks("dcgan", "generator", norm="spectral"))[0],
-            lambda: build("gan", generator=blocks("gan", "generator", norm="spectral"))[0],
-            lambda: build(
-                "dcgan_dense", discriminator=blocks("dcgan_dense", "discriminator", norm="spectral")
-            )[1],
+            lambda: build("gan", discriminator_norm="spectral")[1],
+            lambda: build("dcgan", generator_norm="spectral")[0],
+            lambda: build("gan", generator_norm="spectral")[0],
+            lambda: build("dcgan_dense", discriminator_norm="spectral")[1],
         ],
         ids=["hinge_sn", "gan's", "dcgan's generator", "gan's generator", "dcgan_dense's"],
     )
@@ -690,28 +682,28 @@ class TestWhatCannotBeBuilt:
             ),
             (
                 "dcgan",
-                {"generator": blocks("dcgan", "generator", widths=[128, 64])},
-                r"generator.widths: \[128, 64\] is not allowed; network dcgan takes 3$",
+                {"generator_widths": [128, 64]},
+                r"generator_widths: \[128, 64\] is not allowed; network dcgan takes 3$",
             ),
             (
                 "dcgan",
-                {"discriminator": blocks("dcgan", "discriminator", widths=[32, 64, 128, 256])},
-                "discriminator.widths: .* is not allowed; network dcgan takes 3$",
+                {"discriminator_widths": [32, 64, 128, 256]},
+                "discriminator_widths: .* is not allowed; network dcgan takes 3$",
             ),
             (
                 "gan",
-                {"generator": blocks("gan", "generator", widths=[])},
-                r"generator.widths: \[\] is not allowed; network gan takes 1 at least$",
+                {"generator_widths": []},
+                r"generator_widths: \[\] is not allowed; network gan takes 1 at least$",
             ),
             (
                 "dcgan_dense",
-                {"discriminator": blocks("dcgan_dense", "discriminator", widths=[64])},
-                r"discriminator.widths: \[64\] is not allowed; .* dcgan_dense takes 2 at least",
+                {"discriminator_widths": [64]},
+                r"discriminator_widths: \[64\] is not allowed; .* dcgan_dense takes 2 at least",
             ),
             (
                 "dcgan_dense",
-                {"generator": blocks("dcgan_dense", "generator", widths=[64])},
-                r"generator.widths: \[64\] is not allowed; network dcgan_dense takes 2 at least",
+                {"generator_widths": [64]},
+                r"generator_widths: \[64\] is not allowed; network dcgan_dense takes 2 at least",
             ),
         ],
     )
@@ -724,8 +716,8 @@ class TestWhatCannotBeBuilt:
     def test_fully_connected_ones_take_any_number_of_layers(self, widths: list[int]) -> None:
         generator, discriminator = build(
             "gan",
-            generator=blocks("gan", "generator", widths=widths),
-            discriminator=blocks("gan", "discriminator", widths=widths),
+            generator_widths=widths,
+            discriminator_widths=widths,
         )
         assert len(weighted(generator)) == len(weighted(discriminator)) == len(widths) + 1
         assert discriminator(generator(torch.randn(2, 100))).shape == (2, 1)

@@ -29,8 +29,9 @@ from ganvas.workflow import generators
 
 # Quick to train, on any images.
 SMALL: dict[str, Any] = {
-    "generator": {"widths": [8], "norm": "batch", "output": "tanh"},
-    "discriminator": {"widths": [8], "norm": "none", "dropout": 0.3},
+    "generator_widths": [8],
+    "discriminator_widths": [8],
+    "discriminator_dropout": 0.3,
     "batch_size": 16,
     "latent_dim": 4,
 }

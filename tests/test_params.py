@@ -18,8 +18,9 @@ LINKS = {
 # What a recipe overrides to have dcgan's networks.
 DCGAN = {
     "network": "dcgan",
-    "generator": {"widths": [8, 8, 8], "norm": "batch", "output": "tanh"},
-    "discriminator": {"widths": [8, 8, 8], "norm": "batch", "dropout": 0.0},
+    "generator_widths": [8, 8, 8],
+    "discriminator_widths": [8, 8, 8],
+    "discriminator_norm": "batch",
 }
 SHARED = {
     "training/training/objectives/non_saturating.py",
@@ -157,8 +158,8 @@ def test_each_recipe_links_all_that_it_names(folder: Path) -> None:
         ),
         ({"momentum": 0.5}, "momentum: 0.5 is for sgd, adam has betas; set it to 0.0"),
         (
-            {"generator": {"widths": [8], "norm": "batch", "output": "tanh"}, "network": "dcgan"},
-            "generator.widths: [8] is not allowed; network dcgan takes 3",
+            {"generator_widths": [8], "network": "dcgan"},
+            "generator_widths: [8] is not allowed; network dcgan takes 3",
         ),
     ],
 )

@@ -117,7 +117,8 @@ TEN: dict[str, dict[str, Any]] = {
     "gan": {"objective": "non_saturating"},
     "dcgan": {
         "objective": "non_saturating",
-        "discriminator": {"widths": [32, 64], "norm": "batch"},
+        "discriminator_widths": [32, 64],
+        "discriminator_norm": "batch",
     },
     "gan_minimax": {"objective": "minimax"},
     "dcgan_dense": {"objective": "non_saturating", "augment": ["cutout", "translation"]},
@@ -156,8 +157,10 @@ def build_ten(root: Path, rows: int = 30) -> None:
         write(at.results / "metrics.json", metrics)
         recipe = {
             "network": "dcgan",
-            "generator": {"widths": [128, 64, 32], "norm": "batch", "output": "tanh"},
-            "discriminator": {"widths": [32, 64, 128], "norm": "none"},
+            "generator_widths": [128, 64, 32],
+            "generator_norm": "batch",
+            "discriminator_widths": [32, 64, 128],
+            "discriminator_norm": "none",
             "classes": "none",
             "latent": "normal",
             "penalties": {},
@@ -519,8 +522,8 @@ def test_classes_have_their_names(ten: Path) -> None:
 def test_parameters_have_dotted_keys_and_what_most_have_is_pale(of_ten: str) -> None:
     part = section(of_ten, "parameters")
     differing, agreeing = part.split("<details>")
-    norm = re.search(r"discriminator\.(?:<wbr>)?norm</code></th>(.*?)</tr>", differing, re.DOTALL)
-    widths = re.search(r"discriminator\.(?:<wbr>)?widths</code>(.*?)</tr>", differing, re.DOTALL)
+    norm = re.search(r"discriminator_(?:<wbr>)?norm</code></th>(.*?)</tr>", differing, re.DOTALL)
+    widths = re.search(r"discriminator_(?:<wbr>)?widths</code>(.*?)</tr>", differing, re.DOTALL)
     assert norm and widths
     assert re.findall(r"<td>(.*?)</td>", norm[1]) == ["batch"], "dcgan's alone"
     assert norm[1].count('class="usual">none') == 9 and "32, 64, 128" in widths[1]
@@ -528,7 +531,7 @@ def test_parameters_have_dotted_keys_and_what_most_have_is_pale(of_ten: str) -> 
     assert [key for key in keys if key.startswith("penalties")] == [
         *("penalties.r1", "penalties.r2", "penalties.gradient")
     ]
-    assert "generator.<wbr>norm" in agreeing
+    assert "generator_<wbr>norm" in agreeing
     assert "acgan is told the class" in plain(part)
 
 

@@ -90,15 +90,16 @@ def test_parameters_have_dotted_keys_and_leave_out_what_is_said_elsewhere() -> N
     config = {
         "dataset": "mnist",
         "warnings": [],
-        "generator": {"widths": [128, 64], "norm": "batch"},
-        "penalties": {},
+        "generator_widths": [128, 64],
+        "penalties": {"r1": 1.0, "r2": 0.5},
         "augment": [],
         "lr": 0.1,
         "rule": None,
     }
     assert scoreboard.parameters(config) == {
-        "generator.widths": "128, 64",
-        "generator.norm": "batch",
+        "generator_widths": "128, 64",
+        "penalties.r1": "1.0",
+        "penalties.r2": "0.5",
         "augment": "none",
         "lr": "0.1",
         "rule": "–",

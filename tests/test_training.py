@@ -52,9 +52,8 @@ def small(name: str, **changes: object) -> config.Recipe:
     whole = recipe(name)
     narrow: dict[str, object] = {}
     for side in ("generator", "discriminator"):
-        section = getattr(whole, side)
-        widths = [width // 8 for width in section.widths]
-        narrow[side] = section.model_copy(update={"widths": widths})
+        widths = getattr(whole, f"{side}_widths")
+        narrow[f"{side}_widths"] = [width // 8 for width in widths]
     return recipe(name, **{"batch_size": 4, **narrow, **changes})
 
 
@@ -124,7 +123,7 @@ OPTIONS: dict[str, config.Recipe] = {
     "spectral norm in a generator that is averaged": small(
         "dcgan",
         ema_decay=0.9,
-        generator=small("dcgan").generator.model_copy(update={"norm": "spectral"}),
+        generator_norm="spectral",
     ),
     "momentum": small("gan", optimizer="sgd", momentum=0.9),
     "no momentum": small("gan", optimizer="sgd"),
@@ -337,7 +336,7 @@ def test_an_iteration_is_the_plain_one(case: str, data: dict[str, Tensor]) -> No
     losses_of_discriminator, losses_of_generator = PAPERS[name]
     noise, examples = seeds.generator(3, "noise"), shown(8 * steps, seed=3)
     pixels = data["images"] / 255
-    if settings.generator.output == "tanh":
+    if settings.generator_output == "tanh":
         pixels = data["images"] / 127.5 - 1
 
     def judge(images: Tensor) -> Tensor:

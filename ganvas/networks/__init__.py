@@ -21,8 +21,12 @@ class Architecture(NamedTuple):
     """What a pair is built from, under the names of params.yaml."""
 
     network: str
-    generator: Mapping[str, Any]  # widths, norm, output
-    discriminator: Mapping[str, Any]  # widths, norm, dropout
+    generator_widths: Sequence[int]
+    generator_norm: str  # batch, spectral or none
+    generator_output: str  # tanh or sigmoid
+    discriminator_widths: Sequence[int]
+    discriminator_norm: str
+    discriminator_dropout: float
     classes: str  # none, concatenated or auxiliary
     latent: str  # normal, or uniform from -1 to 1
     latent_dim: int
@@ -57,7 +61,7 @@ class Generator(nn.Sequential):
         super().__init__(*layers)
         self.latent, self.latent_dim = architecture.latent, architecture.latent_dim
         self.class_counts = tuple(architecture.class_counts)
-        self._unit = architecture.generator["output"] == "sigmoid"
+        self._unit = architecture.generator_output == "sigmoid"
         self.register_buffer("_hot", _one_hot(architecture), persistent=False)
 
     @property
@@ -85,7 +89,7 @@ class Discriminator(nn.Sequential):
 
     def __init__(self, architecture: Architecture, layers: Layers) -> None:
         super().__init__(*layers)
-        self._unit = architecture.generator["output"] == "sigmoid"
+        self._unit = architecture.generator_output == "sigmoid"
         self._flat = isinstance(layers[0], nn.Flatten)
         self.register_buffer("_hot", _one_hot(architecture), persistent=False)
 
@@ -145,11 +149,11 @@ def from_uint8(images: Tensor) -> Tensor:
 
 def widths(architecture: Architecture, side: str, least: int, most: int | None = None) -> list[int]:
     """The recipe's widths of that side. Raises `GanvasError` where they are too few or too many."""
-    found = list(getattr(architecture, side)["widths"])
+    found = list(getattr(architecture, f"{side}_widths"))
     if len(found) < least or (most is not None and len(found) > most):
         allowed = f"{least}" if most == least else f"{least} at least"
         raise GanvasError(
-            f"{side}.widths: {found} is not allowed; network {architecture.network} takes {allowed}"
+            f"{side}_widths: {found} is not allowed; network {architecture.network} takes {allowed}"
         )
     return found
 

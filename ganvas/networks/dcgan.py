@@ -19,7 +19,7 @@ def build(architecture: Architecture, inputs: Inputs) -> tuple[Layers, Layers]:
     if architecture.image_size != 28:
         size = architecture.image_size
         raise GanvasError(f"dcgan makes images of 28 pixels, not {size}; set image_size: 28")
-    kind = architecture.generator["norm"]
+    kind = architecture.generator_norm
     bias, upward = kind != "batch", widths(architecture, "generator", 3, 3)
     generator: Layers = [nn.Unflatten(1, (inputs.generator, 1, 1))]
     steps = zip(pairwise([inputs.generator, *upward]), ((4, 2, 0), *BETWEEN[:2]), strict=True)
@@ -27,9 +27,9 @@ def build(architecture: Architecture, inputs: Inputs) -> tuple[Layers, Layers]:
         generator += [nn.ConvTranspose2d(before, after, *step, bias=bias)]
         generator += [*_blocks.norm(kind, after, planes=True), nn.ReLU()]
     generator += [nn.ConvTranspose2d(upward[-1], CHANNELS, *BETWEEN[2], bias=bias)]
-    generator += [_blocks.output(architecture.generator["output"])]
+    generator += [_blocks.output(architecture.generator_output)]
 
-    norm, share = architecture.discriminator["norm"], architecture.discriminator["dropout"]
+    norm, share = architecture.discriminator_norm, architecture.discriminator_dropout
     bias, downward = norm != "batch", widths(architecture, "discriminator", 3, 3)
     discriminator: Layers = []
     steps = zip(pairwise([inputs.discriminator, *downward]), BETWEEN[::-1], strict=True)

@@ -19,7 +19,7 @@ def build(architecture: Architecture, inputs: Inputs) -> tuple[Layers, Layers]:
     size, (side, rest) = architecture.image_size, divmod(architecture.image_size, 4)
     if rest:
         raise GanvasError(f"dcgan_dense: image_size: {size} is not allowed; a multiple of 4 is")
-    kind = architecture.generator["norm"]
+    kind = architecture.generator_norm
     bias = kind != "batch"
     *dense, quarter, half = widths(architecture, "generator", 2)
     generator: Layers = []
@@ -30,9 +30,9 @@ def build(architecture: Architecture, inputs: Inputs) -> tuple[Layers, Layers]:
     generator += [nn.ConvTranspose2d(quarter, half, 4, 2, 1, bias=bias)]
     generator += [*_blocks.norm(kind, half, planes=True), nn.LeakyReLU(0.2)]
     generator += [nn.ConvTranspose2d(half, CHANNELS, 4, 2, 1)]
-    generator += [_blocks.output(architecture.generator["output"])]
+    generator += [_blocks.output(architecture.generator_output)]
 
-    norm, share = architecture.discriminator["norm"], architecture.discriminator["dropout"]
+    norm, share = architecture.discriminator_norm, architecture.discriminator_dropout
     bias = norm != "batch"
     half, quarter, *dense = widths(architecture, "discriminator", 2)
     discriminator: Layers = [

@@ -13,16 +13,16 @@ from ganvas.networks import CHANNELS, Architecture, Inputs, Layers, _blocks, wid
 def build(architecture: Architecture, inputs: Inputs) -> tuple[Layers, Layers]:
     shape = (CHANNELS, architecture.image_size, architecture.image_size)
     pixels = CHANNELS * architecture.image_size**2
-    kind = architecture.generator["norm"]
+    kind = architecture.generator_norm
     generator: Layers = []
     for before, after in pairwise([inputs.generator, *widths(architecture, "generator", 1)]):
         generator += [nn.Linear(before, after), *_blocks.norm(kind, after, planes=False)]
         generator += [nn.LeakyReLU(0.2)]
-    generator += [nn.Linear(after, pixels), _blocks.output(architecture.generator["output"])]
+    generator += [nn.Linear(after, pixels), _blocks.output(architecture.generator_output)]
     _blocks.normalised(kind, generator)
     generator += [nn.Unflatten(1, shape)]
 
-    kind, share = architecture.discriminator["norm"], architecture.discriminator["dropout"]
+    kind, share = architecture.discriminator_norm, architecture.discriminator_dropout
     told = inputs.discriminator - CHANNELS
     discriminator: Layers = [nn.Flatten()]
     for before, after in pairwise([pixels + told, *widths(architecture, "discriminator", 1)]):

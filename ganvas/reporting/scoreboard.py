@@ -138,7 +138,7 @@ def _entry(values: Sequence[Any], index: int) -> float | None:
 
 
 def parameters(config: Mapping[str, Any]) -> dict[str, str]:
-    """The parameters in a training's config.json as text, under dotted keys: `generator.norm`."""
+    """The parameters in a training's config.json as text, under dotted keys: `penalties.r1`."""
     found: dict[str, str] = {}
     for key, value in config.items():
         if key in APART:
