@@ -134,9 +134,11 @@ def ratio(theirs: list[float], mine: list[float]) -> str:
     return f"{statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f})"
 
 
-def compare(model: str, device: torch.device, images: torch.Tensor, size: int, rounds: int) -> None:
+def compare(
+    model: str, device: torch.device, data: Mapping[str, torch.Tensor], size: int, rounds: int
+) -> None:
     """Print ms per iteration of each side, and the ratios to the plain loop."""
-    spent = times(config.load().models[model], {"images": images}, device, size, rounds)
+    spent = times(config.load().models[model], data, device, size, rounds)
     first = next(iter(spent))  # plain, where there is such a loop
     for name, values in spent.items():
         print(
@@ -146,7 +148,9 @@ def compare(model: str, device: torch.device, images: torch.Tensor, size: int, r
         )
 
 
-def overhead(model: str, device: torch.device, images: torch.Tensor, rounds: int) -> None:
+def overhead(
+    model: str, device: torch.device, data: Mapping[str, torch.Tensor], rounds: int
+) -> None:
     """What tracking, pictures, checkpoints and states add to the bare loop, as a share of it.
 
     Two epochs of MNIST (937 iterations) side by side: bare, and with a row every 100 iterations,
@@ -161,12 +165,12 @@ def overhead(model: str, device: torch.device, images: torch.Tensor, rounds: int
         while not opened.exists():
             time.sleep(0.1)
         for turn in range(rounds):
-            bare, tracked = (Engine(recipe, {"images": images}, 0, device) for _ in range(2))
+            bare, tracked = (Engine(recipe, data, 0, device) for _ in range(2))
             plan = run.Plan(1, 1, [500], 100, save_seconds=60)
             whole = run.Run(Path(folder) / f"run{turn}", tracked, plan)
             for engine in (bare, tracked):
                 engine.advance(37)
-            whole.measured = torch.zeros(37, 4)
+            whole.measured = torch.zeros(37, len(tracked.method.measures))
 
             def alone(bare: Engine = bare) -> None:
                 for _ in range(9):
@@ -199,11 +203,11 @@ def main() -> None:
     device = devices.choose(arguments.device)
     print(devices.describe(device))
     pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, 1, 28, 28), dtype=np.uint8)
-    images = torch.from_numpy(pixels)
+    data = {"images": torch.from_numpy(pixels), "labels": torch.arange(IMAGES) % 10}
     for model in arguments.models:
-        compare(model, device, images, arguments.iterations, arguments.rounds)
+        compare(model, device, data, arguments.iterations, arguments.rounds)
     for model in arguments.models if arguments.overhead else ():
-        overhead(model, device, images, arguments.rounds)
+        overhead(model, device, data, arguments.rounds)
 
 
 if __name__ == "__main__":
