@@ -25,9 +25,7 @@ def main(data: DataSet) -> None:
         extractor = extraction.load(data, name, device)
         real = {split: extractor.extract(splits[split].images) for split in ("validation", "test")}
         fake = extractor.extract(pretended.images)
-        floor[name] = scores.of_features(name, real["test"], fake, params.seed, labels)
-        if name == "classifier":
-            floor[name]["histogram"] = scores.histogram(real["test"])
+        floor[name] = scores.floor(name, real["test"], fake, labels, params.seed)
         features.save(data.reference(name), real)
     # Memorisation is measured from the test images' distance, so theirs is 0 by definition.
     floor["pixels"] = {"memorisation": 0.0}

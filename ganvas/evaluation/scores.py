@@ -9,6 +9,7 @@ from torch import Tensor
 from ganvas.evaluation import measures
 from ganvas.evaluation.extractors import Extractor
 from ganvas.evaluation.features import Features
+from ganvas.evaluation.metrics.classes import class_accuracy
 from ganvas.evaluation.metrics.modes import class_histogram
 
 Scores = dict[str, Any]  # a number by the measure's name; `histogram` is a list
@@ -34,6 +35,21 @@ def of_features(
         sides = measures.Labelled(real, labels[0]), measures.Labelled(fake, labels[1])
         found |= _walk("features of classes", *sides, seed)
         found |= _walk("answers", *sides, seed) if own else {}
+    return found
+
+
+def floor(
+    extractor: str, test: Features, train: Features, labels: tuple[Tensor, Tensor], seed: int
+) -> Scores:
+    """What a perfect generator would score: real training images in the place of generated ones.
+
+    But for what the classifier says of a class: it has learnt the training images, so its shares of
+    classes and its accuracy are those of the test images. `labels` are of both, test first.
+    """
+    found = of_features(extractor, test, train, seed, labels)
+    if extractor == "classifier":
+        found["histogram"] = histogram(test)
+        found["class_accuracy"] = class_accuracy(test.probabilities, labels[0])
     return found
 
 
