@@ -28,6 +28,7 @@ def main(instance: Instance) -> None:
         images = sampling.images(generator, params.evaluate.images, params.seed)
         files.write_array(folder / "images.npy", images)
         asked = sampling.asked(generator, len(images), params.seed)
+        (folder / "classes.npy").unlink(missing_ok=True)  # of a recipe that was told them
         if asked is not None:
             files.write_array(folder / "classes.npy", asked.numpy())
         side, shown = params.sample.grid, images[: params.sample.grid**2]

@@ -139,7 +139,10 @@ class TestToldClasses:
         floor = read(measured / "results/digits/floor.json")["classifier"]
         for key in ("class_accuracy", "class_fid"):
             assert key in metrics and key in floor
-        assert 0 <= metrics["class_accuracy"] <= 1 and floor["class_accuracy"] > 0.5
+        assert 0 <= metrics["class_accuracy"] <= 1
+        # The training images, which the classifier has learnt, would flatter it.
+        about = read(measured / "results/digits/classifier.json")
+        assert floor["class_accuracy"] == pytest.approx(about["test_accuracy"])
         known = [fid for fid in metrics["class_fids"] if fid is not None]
         assert len(metrics["class_fids"]) == 10
         assert metrics["class_fid"] == pytest.approx(sum(known) / len(known))
@@ -152,3 +155,12 @@ class TestToldClasses:
     def test_the_report_shows_them(self, measured: Path, name: str) -> None:
         page = (measured / "reports/digits/index.html").read_text()
         assert f'data-model="{name}"' in page and 'data-measure="class_fid"' in page
+
+
+def test_classes_of_an_earlier_recipe_do_not_stay(measured: Path, tmp_path: Path) -> None:
+    """By hand, where DVC does not clear the folder first."""
+    folder = copy(measured, tmp_path / "copy")
+    left = folder / "samples/digits/gan/classes.npy"
+    np.save(left, np.zeros(200, np.int64))
+    run(folder, sys.executable, "-m", "stages.sample", "--dataset", "digits", "--model", "gan")
+    assert not left.exists()
