@@ -233,6 +233,8 @@ def test_a_discriminator_that_has_won_is_a_warning(images: torch.Tensor, tmp_pat
     losses[700:1699, 0] = 1e-4  # 999: not yet
     current.measured = losses
     assert current.warnings() == []
+    losses[1699, 0] = -1e-4  # as Wasserstein's critic has it, which still tells a difference
+    assert current.warnings() == []
     losses[1699, 0] = 1e-4
     assert "up to iteration 1700" in current.warnings()[0]
 

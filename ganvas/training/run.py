@@ -227,7 +227,7 @@ def warnings(losses: Tensor) -> list[str]:
     """What a discriminator's losses, of every iteration, say about how a training went."""
     lost = 0
     for iteration, loss in enumerate(losses.tolist(), start=1):
-        lost = lost + 1 if abs(loss) < WON_LOSS else 0  # Wasserstein's is below 0
+        lost = lost + 1 if 0 <= loss < WON_LOSS else 0  # one below 0 is Wasserstein's
         if lost == WON_ITERATIONS:
             return [
                 f"the discriminator has won: its loss stayed under {WON_LOSS} for "
