@@ -13,7 +13,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ganvas.data import download
+from ganvas.data import download, normalize
+from ganvas.data import published as data_sets
 from ganvas.data.sources import SOURCES
 from ganvas.errors import GanvasError
 
@@ -351,3 +352,14 @@ class TestSources:
         for file, sha256 in SOURCES[dataset].files.items():
             download.fetch(dataset, file, sha256, (), tmp_path)
         assert {path.name for path in tmp_path.iterdir()} == set(SOURCES[dataset].files)
+
+
+class TestDataSet:
+    def test_digits_that_are_others_than_the_published_ones_are_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        data_sets.fetch("digits", tmp_path)
+        assert (tmp_path / normalize.DIGITS).exists()
+        monkeypatch.setattr(normalize, "export_digits", lambda path: path.write_bytes(b"others"))
+        with pytest.raises(GanvasError, match="scikit-learn holds other images"):
+            data_sets.fetch("digits", tmp_path)

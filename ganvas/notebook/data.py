@@ -6,9 +6,8 @@ from typing import NamedTuple
 import pooch
 import torch
 
-from ganvas.data import download, normalize
+from ganvas.data import normalize, published
 from ganvas.data.datasets import Split
-from ganvas.data.sources import SOURCES
 from ganvas.notebook import given
 
 
@@ -28,11 +27,8 @@ def dataset(name: str) -> DataSet:
     """
     params = given.params()
     params.check_names(name)
-    folder, source = Path(pooch.os_cache("ganvas"), name), SOURCES[name]
-    if name == "digits":
-        normalize.export_digits(folder / normalize.DIGITS)
-    for file, sha256 in source.files.items():
-        download.fetch(name, file, sha256, source.hosts, folder)
+    folder = Path(pooch.os_cache("ganvas"), name)
+    published.fetch(name, folder)
     held_out = params.datasets[name].validation_images
     arrays = normalize.splits(name, folder, params.image_size, held_out)
     return DataSet(
