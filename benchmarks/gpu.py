@@ -94,8 +94,8 @@ def of_recipe(
     mnist: Path,
     device: torch.device,
     end: float,
-    iterations: int = 200,
-    rounds: int = 5,
+    iterations: int = 100,
+    rounds: int = 3,
 ) -> Iterator[Row]:
     """Checks in each precision, and the speed of all."""
     recipe = params.models[model]

@@ -188,14 +188,53 @@ def test_where_there_can_be_no_graph_one_warning_and_the_same_training(
     eager, failing = start(data, **recipe), start(data, **recipe)
     expected = [eager.advance(4), eager.advance(3)]
 
-    def warms_up() -> None:
+    def iterates() -> None:
         failing._iterate()  # with what CUDA has: the rest is the engine's own
         torch.rand(3)
 
-    failing._warm_up = warms_up  # type: ignore[method-assign]
+    def fails() -> None:
+        iterates()
+        try:
+            raise RuntimeError("not permitted\nwhen stream is capturing")
+        except RuntimeError:  # as PyTorch's context does when it ends the capture
+            raise RuntimeError("capture invalidated") from None
+
+    failing._warm_up = iterates  # type: ignore[method-assign]
+    failing._record = fails  # type: ignore[method-assign]
     failing._capturing = True
     assert all(torch.equal(failing.advance(len(rows)), rows) for rows in expected)
     assert all(torch.equal(v, failing.state()[k]) for k, v in eager.state().items())
+    assert not failing.captured
+    assert [r.levelname for r in caplog.records] == ["WARNING"]
+    assert "no CUDA graph on this device (not permitted): training goes on" in caplog.text
+
+
+class Waiting(Everything):
+    """An iteration that waits for the device, as no CUDA graph can."""
+
+    def iterate(self, engine: Engine, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        measured = super().iterate(engine, batch)
+        assert float(measured[0]) == float(measured[0])
+        return measured
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")
+def test_a_capture_that_breaks_off_leaves_the_training_as_it_was(
+    data: dict[str, Tensor],
+    recipe: dict[str, float],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    method = SimpleNamespace(Method=Waiting)
+    monkeypatch.setattr(parts, "load", lambda kind, name: {"method": method}[kind])
+    device = devices.choose("cuda")
+    settings = config.load().models["gan"].model_copy(update={"batch_size": 8, **recipe})
+    eager = Engine(settings, data, seed=0, device=device, capture=False)
+    failing = Engine(settings, data, seed=0, device=device)
+    for iterations in (4, 3):
+        assert torch.equal(failing.advance(iterations), eager.advance(iterations))
+    state = failing.state()
+    assert all(torch.equal(value, state[key]) for key, value in eager.state().items())
     assert not failing.captured
     assert [r.levelname for r in caplog.records] == ["WARNING"]
     assert "no CUDA graph on this device (" in caplog.text
