@@ -106,6 +106,14 @@ class TestFolder:
         read = images.read(tmp_path, 28)
         assert np.abs(read.astype(int) - ramps).max() <= 6
 
+    def test_is_read_as_its_exif_turns_it(self, tmp_path: Path) -> None:
+        exif = Image.Exif()
+        exif[274] = 3  # upside down
+        for index, image in enumerate(GOOD):
+            turned = Image.fromarray(np.ascontiguousarray(image[::-1, ::-1]))
+            turned.save(tmp_path / f"{index:03}.png", exif=exif)
+        assert np.array_equal(images.read(tmp_path, 28), GOOD)
+
     def test_of_thousands_of_files_tells_how_far_it_is(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

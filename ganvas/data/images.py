@@ -6,11 +6,11 @@ import numpy as np
 from PIL import Image
 
 from ganvas import progress
+from ganvas.data import decoding, places
 from ganvas.errors import GanvasError
 
 FEWEST = 100  # fewer say nothing about a distribution
 NAMES = ("arr_0", "images", "samples")  # what others call the images among several arrays
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 APART = 1  # grey levels between the channels that a grey WebP comes back with
 
 
@@ -59,15 +59,11 @@ def read(
 
 
 def resized(images: np.ndarray, image_size: int) -> np.ndarray:
-    """Images uint8 (N, S, S) at another size, as clean-fid does (Parmar et al., arXiv:2104.11222).
-
-    Bicubic, antialiased, on floats, and then rounded.
-    """
-    if images.shape[1:] == (image_size, image_size):
+    """Images uint8 (N, S, S) at another size (decoding.py says how)."""
+    side = image_size, image_size
+    if images.shape[1:] == side:
         return images
-    side, bicubic = (image_size, image_size), Image.Resampling.BICUBIC
-    floats = (Image.fromarray(image.astype(np.float32)).resize(side, bicubic) for image in images)
-    return np.stack([np.asarray(image).round().clip(0, 255).astype(np.uint8) for image in floats])
+    return np.stack([decoding.scaled(Image.fromarray(image), side) for image in images])
 
 
 def _levels(images: np.ndarray, span: tuple[float, float] | None, path: Path) -> np.ndarray:
@@ -136,14 +132,9 @@ def _tensor(path: Path) -> np.ndarray:
 
 def _folder(path: Path) -> np.ndarray:
     """Its images and those of its sub-folders, in the order of their paths."""
-    files = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in ENDINGS
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    )
+    files = [path / name for name in places.folder(path) if places.is_image(name)]
     if not files:
-        raise GanvasError(f"{path}: no image in this folder; give {', '.join(ENDINGS)}")
+        raise GanvasError(f"{path}: no image in this folder; give {', '.join(decoding.ENDINGS)}")
     images: list[np.ndarray] = []
     with progress.Progress(f"reading {path}", len(files), unit="images") as bar:
         for file in files:
@@ -159,8 +150,8 @@ def _folder(path: Path) -> np.ndarray:
 
 def _image(file: Path) -> np.ndarray:
     try:
-        with Image.open(file) as image:
-            mode, pixels = image.mode, np.asarray(image.convert("RGB"))
+        image = decoding.opened(file.read_bytes())
+        mode, pixels = image.mode, np.asarray(image.convert("RGB"))
     except Exception as error:  # and so does Pillow
         raise GanvasError(
             f"{file}: no image can be read ({type(error).__name__}); remove it or mend it"

@@ -75,13 +75,21 @@ def read_idx(path: Path) -> np.ndarray:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
         raise GanvasError(f"{path}: cannot be read ({error}); delete it, dvc repro again") from None
+    try:
+        return parse_idx(content)
+    except ValueError as error:
+        raise GanvasError(f"{path}: {error}; delete it, dvc repro again") from None
+
+
+def parse_idx(content: bytes) -> np.ndarray:
+    """What an IDX file, not compressed, holds: uint8. Raises `ValueError` where it is none."""
     # Magic number: two zero bytes, the type (8: unsigned byte), the number of dimensions.
     if len(content) < 4 or content[:3] != b"\0\0\x08" or len(content) < 4 + 4 * content[3]:
-        raise GanvasError(f"{path}: not an IDX file of bytes; delete it, dvc repro again")
+        raise ValueError("not an IDX file of bytes")
     start = 4 + 4 * content[3]
     shape = np.frombuffer(content[4:start], ">u4").tolist()
     if len(content) - start != math.prod(shape):
-        raise GanvasError(f"{path}: not as long as it says; delete it, dvc repro again")
+        raise ValueError("not as long as it says")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
