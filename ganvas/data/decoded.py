@@ -1,0 +1,166 @@
+"""Every image of a place, decoded once, on disk until all are: a killed reading goes on there."""
+
+import hashlib
+import io
+import json
+import re
+import shutil
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import PIL
+
+from ganvas import files
+from ganvas.data import decoding
+from ganvas.data.decoding import Form
+from ganvas.data.places import Place
+from ganvas.errors import GanvasError
+from ganvas.progress import Progress
+
+PART = 4 << 20  # bytes of pixels that are finished, and written, at a time
+TOGETHER = 16  # images that a thread takes at a time
+
+
+class Seen(NamedTuple):
+    """What is remembered of each image: digests of its file and of its pixels, how it was."""
+
+    content: str
+    pixels: str
+    width: int
+    height: int
+    mode: str
+    format: str
+    problem: str  # why it could not be read; then the others say nothing
+
+
+_Done = list[tuple[np.ndarray | None, Seen]]
+
+
+class Decoded:
+    """The images in their order, in parts of some megabytes on disk; in memory what is small."""
+
+    def __init__(self, count: int, form: Form, folder: Path) -> None:
+        self.count, self.folder = count, folder
+        self.shape = form.channels, form.image_size, form.image_size
+        self.size = max(TOGETHER, PART // int(np.prod(self.shape)))
+        self.seen: list[Seen] = []
+        for other in folder.parent.glob("*"):  # of images or a form that were changed since
+            if re.fullmatch("[0-9a-f]{16}", other.name) and other != folder:
+                shutil.rmtree(other, ignore_errors=True)
+        while len(self.seen) < count and (part := self._load(len(self.seen))):
+            self.seen += part[1]
+
+    def _path(self, start: int) -> Path:
+        return self.folder / f"{start:09}.npz"
+
+    def _load(self, start: int) -> tuple[np.ndarray, list[Seen]] | None:
+        try:
+            with np.load(self._path(start), allow_pickle=False) as part:
+                return part["images"], [Seen(*at) for at in json.loads(part["seen"].tobytes())]
+        except Exception:  # not there, or damaged: it will be made
+            return None
+
+    def blank(self) -> np.ndarray:
+        """Of the next part's shape, all 0."""
+        return np.zeros((min(self.size, self.count - len(self.seen)), *self.shape), np.uint8)
+
+    def add(self, images: np.ndarray, seen: list[Seen]) -> None:
+        """The next part: uint8 (n, channels, image_size, image_size); rows without image are 0."""
+        buffer = io.BytesIO()
+        np.savez(buffer, images=images, seen=np.frombuffer(json.dumps(seen).encode(), np.uint8))
+        files.write_bytes(self._path(len(self.seen)), buffer.getvalue())
+        self.seen += seen
+
+    def images(self) -> Iterator[np.ndarray]:
+        """Each part in turn."""
+        for start in range(0, self.count, self.size):
+            part = self._load(start)
+            if not part:
+                raise GanvasError(f"{self._path(start)}: was changed meanwhile; begin again")
+            yield part[0]
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def decode(place: Place, form: Form, cache: Path, what: str, workers: int) -> Decoded:
+    """All images of `place` as `form` says, by as many threads as `workers`.
+
+    What a killed call left in `cache` is taken over, unless images, form or this code are others
+    by now; then it is removed. `what` is said beside the progress.
+
+    Threads, because Pillow lets others run while it decodes and scales, and they share the place.
+    """
+    parts = Decoded(len(place.items), form, cache / _key(place, form))
+    total = len(place.items)
+
+    def some(indices: range) -> _Done:
+        return [_one(place, form, index) for index in indices]
+
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        Progress(what, total, done=len(parts.seen), unit="images") as bar,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # Pillow's, of large images and odd metadata
+        jobs = [
+            range(first, min(first + TOGETHER, begin + parts.size, total))
+            for begin in range(len(parts.seen), total, parts.size)
+            for first in range(begin, min(begin + parts.size, total), TOGETHER)
+        ]
+        images, seen = parts.blank(), list[Seen]()
+        for done in _in_order(pool, some, jobs, ahead=2 * workers):
+            for pixels, at in done:
+                if pixels is not None:
+                    images[len(seen)] = pixels
+                seen.append(at)
+            bar.at(len(parts.seen) + len(seen))
+            if len(seen) == len(images):
+                parts.add(images, seen)
+                images, seen = parts.blank(), []
+    return parts
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, function: Callable[[range], _Done], jobs: Iterable[range], ahead: int
+) -> Iterator[_Done]:
+    """As `pool.map`, with no more than `ahead` results that nobody has taken yet."""
+    waiting: deque[Future[_Done]] = deque()
+    try:
+        for job in jobs:
+            waiting.append(pool.submit(function, job))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _one(place: Place, form: Form, index: int) -> tuple[np.ndarray | None, Seen]:
+    try:
+        content, image = place.read(index)
+        pixels = decoding.fitted(image, form)
+    except Exception as error:  # Pillow answers a damaged file with almost any exception
+        return None, Seen("", "", 0, 0, "", "", decoding.reason(error))
+    return pixels, Seen(
+        _digest(content), _digest(pixels), *image.size, image.mode, image.format or "array", ""
+    )
+
+
+def _digest(content: bytes | np.ndarray) -> str:
+    data = content if isinstance(content, bytes) else content.data
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _key(place: Place, form: Form) -> str:
+    """Changes with the images, with what is made of them, and with what makes it."""
+    code = Path(decoding.__file__).read_bytes()
+    parts = (place.state, form, PIL.__version__, hashlib.sha256(code).hexdigest(), PART)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,148 @@
+"""What was found among a person's images, before anything else is done with them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ganvas.data.decoded import Seen
+from ganvas.data.decoding import Form
+from ganvas.data.naming import few
+from ganvas.data.places import Place
+from ganvas.errors import GanvasError
+
+SPLITS = ("train", "validation", "test")
+FEWEST = {"train": (100, "to train on"), "test": (50, "to measure against")}
+FEW = {
+    "train": (2000, "a discriminator may learn so few by heart"),
+    "test": (1000, "scores against so few are uncertain"),
+}
+FEW_OF_A_CLASS = 10  # images of it to train on
+
+
+@dataclass(frozen=True)
+class Report:
+    """What lay there, before anything else is done with it; `dataclasses.asdict` is JSON."""
+
+    source: str
+    files: int  # images, by their endings
+    unreadable: dict[str, str]  # name -> why; left out
+    others: dict[str, int]  # ending -> files that are no images; passed by
+    outside: int  # images beside the folders of the splits; passed by
+    formats: dict[str, int]
+    modes: dict[str, int]  # Pillow's: RGB, L, P, CMYK …
+    sizes: int  # how many different ones
+    smallest: tuple[int, int]  # width and height of the image with the shortest side
+    largest: tuple[int, int]  # and of the one with the longest
+    enlarged: int  # images smaller than what was asked for
+    duplicates: tuple[tuple[str, ...], ...]  # names of images whose pixels are the same
+    removed: tuple[str, ...]  # duplicates left out because a later split has them
+    splits: dict[str, int]
+    classes: dict[str, dict[str, int]]  # name -> split -> images
+    warnings: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """For a person: what was read, then a line for each warning."""
+        read = self.files - len(self.unreadable)
+        kinds = "; ".join(
+            ", ".join(f"{kind} {count:,}" for kind, count in counts.items())
+            for counts in (self.formats, self.modes)
+        )
+        (w, h), (width, height) = self.smallest, self.largest
+        several = f"{w}×{h} to {width}×{height} pixels, {self.sizes:,} sizes"
+        size = several if self.sizes > 1 else f"{w}×{h} pixels"
+        said = [
+            f"{self.source}: {read:,} of {self.files:,} images read: {kinds}; {size}",
+            "splits: " + ", ".join(f"{split} {count:,}" for split, count in self.splits.items()),
+        ]
+        if self.classes:
+            totals = [f"{name} {sum(of.values()):,}" for name, of in self.classes.items()]
+            said.append(f"{len(totals):,} classes: {few(totals, 20)}")
+        said += [f"warning: {warning}" for warning in self.warnings]
+        # A name may hold bytes that are no text.
+        return [line.encode(errors="backslashreplace").decode() for line in said]
+
+
+def report(
+    source: Path,
+    place: Place,
+    form: Form,
+    seen: list[Seen],
+    unreadable: dict[str, str],
+    duplicates: list[list[int]],
+    drawn: list[str | None],
+    kept: list[str | None],
+) -> Report:
+    """What to say of `seen`, image by image: the splits as they were drawn, and as they are kept.
+
+    Raises `GanvasError` where there are too few images.
+    """
+    names = [item.name for item in place.items]
+    whole = [at for at in seen if not at.problem]
+    sizes = Counter((at.width, at.height) for at in whole)
+    side = form.image_size
+    short = max if form.fit == "pad" else min  # the side that is scaled
+    counts = Counter(kept)
+    classes = {name: dict.fromkeys(SPLITS, 0) for name in place.classes}
+    for item, split in zip(place.items, kept, strict=True):
+        if split and item.label is not None:
+            classes[place.classes[item.label]][split] += 1
+    removed = [i for i, split in enumerate(drawn) if split != kept[i]]
+    found = Report(
+        source=str(source),
+        files=len(seen),
+        unreadable=unreadable,
+        others=dict(place.others),
+        outside=place.outside,
+        formats=dict(Counter(at.format for at in whole).most_common()),
+        modes=dict(Counter(at.mode for at in whole).most_common()),
+        sizes=len(sizes),
+        smallest=min(sizes, key=lambda size: (min(size), size), default=(0, 0)),
+        largest=max(sizes, key=lambda size: (max(size), size), default=(0, 0)),
+        enlarged=sum(count for size, count in sizes.items() if short(size) < side),
+        duplicates=tuple(tuple(names[i] for i in group) for group in duplicates),
+        removed=tuple(names[i] for i in removed),
+        splits={split: counts[split] for split in SPLITS},
+        classes=classes,
+        warnings=(),
+    )
+    given = {item.split for item in place.items}
+    for split, (fewest, what_for) in FEWEST.items():
+        if counts[split] < fewest:
+            more = ", or a larger test_share" if split == "test" and "test" not in given else ""
+            raise GanvasError(
+                f"{source}: {counts[split]:,} images {what_for}, of {len(whole):,} that can be "
+                f"read; {fewest} are the least: give more{more}"
+            )
+    labels = [{place.items[i].label for i in group} for group in duplicates]
+    return replace(found, warnings=tuple(_warnings(found, side, labels)))
+
+
+def _warnings(report: Report, side: int, labels: list[set[int | None]]) -> Iterator[str]:
+    """`labels` are those of each group of duplicates."""
+    if report.unreadable:
+        whys = few(f"{name} ({why})" for name, why in report.unreadable.items())
+        yield f"{len(report.unreadable):,} images cannot be read and are left out: {whys}"
+    if report.outside:
+        yield f"{report.outside:,} images beside the folders of the splits are left out"
+    if report.duplicates:
+        copies = sum(len(group) - 1 for group in report.duplicates)
+        first, second, *_ = report.duplicates[0]
+        yield f"{copies:,} images are copies of others, pixel by pixel, as {second} of {first}"
+    if report.removed:
+        yield (
+            f"{len(report.removed):,} images are left out, as their copies are in a split that is "
+            f"measured against: {few(report.removed)}"
+        )
+    if several := sum(len(group) > 1 for group in labels):
+        yield f"{several:,} images are in several classes at once"
+    if report.enlarged:
+        yield f"{report.enlarged:,} images are smaller than {side}×{side} and were enlarged"
+    for split, (scarcely, why) in FEW.items():
+        if report.splits[split] < scarcely:
+            yield f"{split}: {report.splits[split]:,} images; {why}"
+    scarce = [name for name, of in report.classes.items() if of["train"] < FEW_OF_A_CLASS]
+    if scarce:
+        yield f"classes with fewer than {FEW_OF_A_CLASS} images to train on: {few(scarce)}"
+    if unmeasured := [name for name, of in report.classes.items() if not of["test"]]:
+        yield f"classes without a test image: {few(unmeasured)}"
