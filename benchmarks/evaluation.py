@@ -144,14 +144,14 @@ def all_measures(
     train, generated = images(train_count), images(count)
     # The test images' distance is made once per data set; any number does for the time.
     pixels = measures.RealPixels(train, test_distance=1.0)
-    network = Classifier(28, 128).to(memory_format=torch.channels_last).to(device).eval()
+    network = Classifier(1, 28, 128, 10).to(memory_format=torch.channels_last).to(device).eval()
     calls: dict[str, Callable[[], object]] = {
         "features": partial(extract, network, generated, device)
     }
     labels = torch.arange(count) % 10
     labelled = [measures.Labelled(side, labels) for side in (real, fake)]
     sides: dict[str, Sequence[object]] = {
-        **dict.fromkeys(("features", "classes"), (real, fake)),
+        **dict.fromkeys(("features", "probabilities", "classes"), (real, fake)),
         **dict.fromkeys(("features of classes", "answers"), labelled),
         "pixels": (pixels, generated),
     }

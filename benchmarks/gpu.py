@@ -3,8 +3,9 @@
     python -m benchmarks.gpu [--mnist FOLDER] [--seconds 450] [PART ...]
 
 Every recipe of params.yaml, in both precisions: is it replayed from a CUDA graph, to the bit as it
-runs eagerly, the same a second time, the same when it is resumed in the middle; how fast beside
-the tutorials' plain loop. Then the evaluation, and dcgan's and gan's whole trainings on MNIST.
+runs eagerly, the same with the data on the host, a second time, and resumed in the middle; how fast
+beside the tutorials' plain loop. Then the evaluation, and dcgan's and gan's whole trainings on
+MNIST.
 
 Each part has a process of its own, so that one that dies or hangs costs nothing but its own rows.
 Progress goes to standard error, the table in markdown to standard output at the end. The exit code
@@ -116,11 +117,11 @@ def of_recipe(
 def same_training(
     recipe: config.Recipe, data: Split, device: torch.device, precision: str, iterations: int
 ) -> Iterator[Row]:
-    """Is it the same training eagerly, a second time, and resumed: measures and state."""
+    """Is it the same training eagerly, from the host, again, and resumed: measures and state."""
 
-    def begin(capture: bool = True) -> Engine:
+    def begin(capture: bool = True, on_host: bool = False) -> Engine:
         # With the labels, for the methods that look at them.
-        return Engine(recipe, data._asdict(), 0, device, precision, iterations, capture)
+        return Engine(recipe, data._asdict(), 0, device, precision, iterations, capture, on_host)
 
     def compare(what: str, engine: Engine, measured: torch.Tensor) -> Row:
         start = iterations - len(measured)
@@ -137,6 +138,8 @@ def same_training(
     )
     eager = begin(capture=False)
     yield compare("eager", eager, eager.advance(iterations))
+    host = begin(on_host=True)
+    yield compare("data on the host", host, host.advance(iterations))
     again = begin()
     yield compare("a second time", again, torch.cat([again.advance(half), again.advance(half)]))
     begun, resumed = begin(), begin()
@@ -238,8 +241,8 @@ def of_evaluation(
 
 def drawing(params: config.Params, device: torch.device, count: int) -> Iterator[Row]:
     recipe = params.models["dcgan"]
-    facts = recipe.model_dump() | {"image_size": params.image_size, "class_counts": []}
-    pair = networks.build(networks.Architecture.read(facts), seed=0)
+    facts = {"channels": 1, "image_size": 28, "class_counts": []}
+    pair = networks.build(networks.Architecture.read(recipe.model_dump() | facts), seed=0)
     generator = pair[0].to(device).eval()
     drawn, spent = zip(
         *(timed(partial(sampling.images, generator, count, 0)) for _ in "ab"),
@@ -254,7 +257,7 @@ def of_classifier(params: config.Params, data: Split, device: torch.device) -> I
     """An epoch of its training, twice; and its features, beside those of the processor."""
     settings = params.classifier.model_copy(update={"epochs": 1})
     made, spent = zip(
-        *(timed(lambda: next(classifier.train(settings, data, device))[0]) for _ in "ab"),
+        *(timed(lambda: next(classifier.train(settings, data, 10, device))[0]) for _ in "ab"),
         strict=True,
     )
     size = f"an epoch of {len(data.images):,} images"
@@ -313,16 +316,17 @@ def images(
     mnist: Path, params: config.Params, count: int | None = None, made_up: int = 60_000
 ) -> tuple[Split, str]:
     """The first of MNIST's training images, and what they are; made up where there are none."""
-    held_out = params.datasets["mnist"].validation_images
+    settings = params.datasets["mnist"]
+    size, held_out = settings.image_size, settings.validation_images or 0
     normalized = Path("data/normalized/mnist")
     if (normalized / "train.safetensors").exists():
         split, what = datasets.load(normalized, "train"), "MNIST"
     elif mnist.is_dir():
-        arrays = normalize.splits("mnist", mnist, params.image_size, held_out)["train"]
+        arrays = normalize.splits("mnist", mnist, size, held_out)["train"]
         split, what = Split(**{k: torch.from_numpy(v.copy()) for k, v in arrays.items()}), "MNIST"
     else:
         generator = np.random.default_rng(0)
-        shape = (made_up - held_out, 1, params.image_size, params.image_size)
+        shape = (made_up - held_out, 1, size, size)
         pixels = torch.from_numpy(generator.integers(0, 256, shape, dtype=np.uint8))
         split, what = Split(pixels, torch.arange(len(pixels)) % 10), "made up"
     return Split(split.images[:count], split.labels[:count]), what

@@ -24,7 +24,7 @@ from torch import nn
 
 from ganvas import config, devices, networks
 from ganvas.tracking.runs import Tracker
-from ganvas.training import run
+from ganvas.training import overfitting, run
 from ganvas.training.engine import Engine
 
 IMAGES = 60_000
@@ -40,8 +40,10 @@ def plain(
     In this one it would be faster than its users see it: what ganvas sets for OpenMP and malloc
     holds for the whole process.
     """
-    facts = recipe.model_dump() | {"image_size": images.shape[-1], "class_counts": []}
-    generator, discriminator = networks.build(networks.Architecture.read(facts), seed=0)
+    _, channels, size, _ = images.shape
+    facts = {"channels": channels, "image_size": size, "class_counts": []}
+    architecture = networks.Architecture.read(recipe.model_dump() | facts)
+    generator, discriminator = networks.build(architecture, seed=0)
     made = {
         # Layers without our classes, which that process cannot import.
         "generator": nn.Sequential(*generator),
@@ -81,7 +83,7 @@ def as_in_tutorials(recipe: config.Recipe) -> bool:
     done = {
         **{"method": "adversarial", "objective": "non_saturating", "optimizer": "adam"},
         **{"classes": "none", "latent": "normal", "discriminator_steps": 1, "penalties": {}},
-        **{"label_smoothing": 0, "augment": [], "instance_noise": 0},
+        **{"label_smoothing": 0, "augment": [], "instance_noise": 0, "horizontal_flips": False},
     }
     both = recipe.generator_norm, recipe.discriminator_norm
     plain = recipe.generator_output == "tanh" and "spectral" not in both
@@ -151,11 +153,12 @@ def compare(
 def overhead(
     model: str, device: torch.device, data: Mapping[str, torch.Tensor], rounds: int
 ) -> None:
-    """What tracking, pictures, checkpoints and states add to the bare loop, as a share of it.
+    """What all that is written and measured adds to the bare loop, as a share of it.
 
     Two epochs of MNIST (937 iterations) side by side: bare, and with a row every 100 iterations,
-    a picture, a checkpoint and a state, as often as in dcgan's recipe and ten times as often as in
-    gan's. MLflow has been opened before: that takes seconds, once in a training.
+    the outputs on held-out images in it, a picture, a checkpoint and a state, as often as in
+    dcgan's recipe and ten times as often as in gan's. MLflow has been opened before: that takes
+    seconds, once in a training.
     """
     recipe = config.load().models[model].model_copy(update={"epochs": 1, "checkpoint_every": 1})
     shares = []
@@ -167,7 +170,8 @@ def overhead(
         for turn in range(rounds):
             bare, tracked = (Engine(recipe, data, 0, device) for _ in range(2))
             plan = run.Plan(1, 1, [500], 100, save_seconds=60)
-            whole = run.Run(Path(folder) / f"run{turn}", tracked, plan)
+            probe = overfitting.Probe(tracked, data, data)
+            whole = run.Run(Path(folder) / f"run{turn}", tracked, plan, probe)
             for engine in (bare, tracked):
                 engine.advance(37)
             whole.measured = torch.zeros(37, len(tracked.method.measures))
@@ -187,7 +191,7 @@ def overhead(
             spent = {work: seconds(work, device) for work in (first, second)}
             shares.append(spent[with_everything] / spent[alone] - 1)
     print(
-        f"{model:6} tracking, pictures, checkpoints and states add "
+        f"{model:6} tracking, held-out images, pictures, checkpoints and states add "
         f"{statistics.median(shares):.1%} ({min(shares):.1%} to {max(shares):.1%})"
     )
 

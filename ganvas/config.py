@@ -1,4 +1,5 @@
-"""params.yaml: names, types and ranges. Holds no default, so every value can be seen in one place.
+"""params.yaml: names, types and ranges. Holds no default, so every value can be seen in one place,
+but for those of a data set of a person's own images.
 
 Raises `GanvasError` on the first key that is unknown or out of range.
 """
@@ -22,15 +23,18 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ganvas import parts
+from ganvas.data.form import Fit, Form
 from ganvas.data.sources import SOURCES
 from ganvas.errors import GanvasError
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(gt=0, lt=0.5)]
+Level = Annotated[int, Field(ge=0, le=255)]
 Widths = Annotated[list[Count], Field(min_length=1)]
 Norm = Literal["batch", "spectral", "none"]
-Extractor = Literal["classifier", "inception"]
+Extractor = Literal["classifier", "contrastive", "inception"]
 RULES = ("best", "last", "lowest_generator_loss")
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -82,6 +86,7 @@ class Recipe(Section):
     penalties: dict[str, Annotated[float, Field(gt=0)]] = {}  # none
     method: str
     discriminator_steps: Count
+    horizontal_flips: bool
     augment: list[str]
     instance_noise: Annotated[float, Field(ge=0)]
     optimizer: str
@@ -148,17 +153,55 @@ class Tracking(Section):
 
 
 class Dataset(Section):
-    validation_images: Annotated[int, Field(ge=2)]
+    """A published data set, or with `folder` a person's own images.
+
+    Here alone are defaults, since who brings images writes three lines: the first three.
+    """
+
+    folder: Annotated[str, Field(min_length=1)] | None = None
+    channels: Literal[1, 3]
+    image_size: Annotated[int, Field(ge=8, le=64)]
+    fit: Fit = "crop"
+    background: Annotated[list[Level], Field(min_length=3, max_length=3)] = [255, 255, 255]
+    classes: bool = True
+    test_share: Share = 0.2
+    validation_share: Share = 0.1
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    unreadable_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    validation_images: Annotated[int, Field(ge=2)] | None = None
     seed_deviation: Annotated[float, Field(ge=0, lt=1)] = 0.0  # not measured
-    extractors: Annotated[list[Extractor], Field(min_length=1)]
-    classifier: dict[str, Any]
-    models: dict[str, dict[str, Any]]
+    extractors: Annotated[list[Extractor], Field(min_length=1)] | None = None  # the one made for it
+    classifier: dict[str, Any] = {}
+    models: dict[str, dict[str, Any]] = {}
+
+    @property
+    def form(self) -> Form:
+        """What every image of a folder is brought to."""
+        red, green, blue = self.background
+        return Form(self.channels, self.image_size, self.fit, (red, green, blue))
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How else `ganvas.data.folder.read` is called."""
+        return {
+            "seed": self.split_seed,
+            "test_share": self.test_share,
+            "validation_share": self.validation_share,
+            "classes": self.classes,
+            "unreadable_share": self.unreadable_share,
+        }
+
+
+# Say how a folder is read.
+OF_FOLDERS = (
+    *("fit", "background", "classes", "test_share", "validation_share", "split_seed"),
+    "unreadable_share",
+)
 
 
 class Params(Section):
     matrix: Matrix
     seed: Annotated[int, Field(ge=0)]
-    image_size: Annotated[int, Field(ge=8, le=64)]
     device: Device
     models: dict[str, Recipe]
     datasets: dict[str, Dataset]
@@ -179,12 +222,27 @@ class Params(Section):
         override = self.datasets[dataset].classifier
         return self.classifier.merged(override, f"datasets.{dataset}.classifier")
 
+    def data_sets(self) -> dict[str, dict[str, Any]]:
+        """The settings of every data set, defaults and an entry for each recipe among them."""
+        return {
+            name: settings.model_dump()
+            | {"models": {model: settings.models.get(model, {}) for model in self.models}}
+            for name, settings in self.datasets.items()
+        }
+
     def check_names(self, dataset: str | None = None, model: str | None = None) -> None:
         """Raise `GanvasError` on a data set or model that params.yaml does not have."""
         if dataset is not None:
             _known(dataset, self.datasets, f"unknown data set {dataset!r}")
         if model is not None:
             _known(model, self.models, f"unknown model {model!r}")
+
+
+def defaults(datasets: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """By data set, what its keys are where params.yaml leaves them out."""
+    fields = Dataset.model_fields.items()
+    known = {key: field.default for key, field in fields if not field.is_required()}
+    return dict.fromkeys(datasets, known)
 
 
 def load(path: Path = Path("params.yaml")) -> Params:
@@ -220,25 +278,56 @@ def _check_together(params: Params) -> None:
                 f"models.{model}: not allowed as a name; use small letters, digits and _ "
                 "(classifier is taken)"
             )
-    for dataset in params.datasets:
-        _known(dataset, SOURCES, f"datasets.{dataset}: unknown data set")
-        extractors = params.datasets[dataset].extractors
+    for dataset, settings in params.datasets.items():
+        where, extractors = f"datasets.{dataset}", settings.extractors or []
         if len(set(extractors)) < len(extractors):
-            raise GanvasError(f"datasets.{dataset}.extractors: {extractors} names one twice")
-        for model in params.datasets[dataset].models:
-            _known(model, params.models, f"datasets.{dataset}.models.{model}: unknown model")
-        left = SOURCES[dataset].train_images - params.datasets[dataset].validation_images
-        for model in params.models:
-            recipe = params.recipe(dataset, model)
+            raise GanvasError(f"{where}.extractors: {extractors} names one twice")
+        for model in settings.models:
+            _known(model, params.models, f"{where}.models.{model}: unknown model")
+        recipes = {model: params.recipe(dataset, model) for model in params.models}
+        classifier = params.classifier_for(dataset)
+        if settings.folder is not None:
+            _check_folder(dataset, settings)
+            continue  # how many images there are is known when they have been read
+        _check_published(dataset, settings)
+        left = SOURCES[dataset].train_images - (settings.validation_images or 0)
+        for model, recipe in recipes.items():
             _check_batch(
                 recipe.batch_size, left, f"{dataset} with {model}", recipe.discriminator_steps
             )
-        _check_batch(params.classifier_for(dataset).batch_size, left, f"{dataset}'s classifier")
+        _check_batch(classifier.batch_size, left, f"{dataset}'s classifier")
     for index, dataset in enumerate(params.matrix.datasets):
         words = f"matrix.datasets.{index}: unknown data set {dataset!r}"
         _known(dataset, params.datasets, words)
     for index, model in enumerate(params.matrix.models):
         _known(model, params.models, f"matrix.models.{index}: unknown model {model!r}")
+
+
+def _check_folder(dataset: str, settings: Dataset) -> None:
+    where = f"datasets.{dataset}"
+    # It becomes folders' names and part of stages' names.
+    if not re.fullmatch("[a-z][a-z0-9_]*", dataset):
+        raise GanvasError(f"{where}: not allowed as a name; use small letters, digits and _")
+    if dataset in SOURCES:
+        raise GanvasError(f"{where}.folder: {dataset} is published; give your images another name")
+    if settings.validation_images is not None:
+        raise GanvasError(
+            f"{where}.validation_images: of published data sets; a folder has validation_share"
+        )
+
+
+def _check_published(dataset: str, settings: Dataset) -> None:
+    where = f"datasets.{dataset}"
+    _known(dataset, SOURCES, f"{where}: unknown data set, and no `folder` of your own images")
+    if settings.validation_images is None:
+        raise GanvasError(
+            f"{where}.validation_images: missing; add it (its default is in the committed "
+            "params.yaml)"
+        )
+    if settings.channels != 1:
+        raise GanvasError(f"{where}.channels: {dataset} is grey; set 1")
+    if given := [key for key in OF_FOLDERS if key in settings.model_fields_set]:
+        raise GanvasError(f"{where}.{given[0]}: only where there is a `folder` of your own images")
 
 
 def _known(name: str, known: Iterable[str], otherwise: str) -> None:

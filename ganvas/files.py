@@ -4,10 +4,10 @@ import errno
 import io
 import json
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write `path` atomically: a temporary file beside it, fsync, rename.
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """A file that becomes `path` at the end: a temporary one beside it, fsync, rename.
 
     Raises `GanvasError` when the disk is full or the folder cannot be written; an older file of
     that name then stays as it was.
@@ -27,7 +28,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -43,15 +44,20 @@ def write_bytes(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    with writing(path) as file:
+        file.write(content)
+
+
 def link(path: Path, target: Path) -> None:
-    """Make `path` a link to `target`, both below the current folder; it survives a move of that.
+    """Make `path` a link to `target`; relative where that is, so that it survives a move of both.
 
     Raises `GanvasError` where links cannot be made.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        path.symlink_to(os.path.relpath(target, path.parent))
+        path.symlink_to(target if target.is_absolute() else os.path.relpath(target, path.parent))
     except OSError as error:
         raise GanvasError(
             f"{path}: no link can be made ({error.strerror}); use a file system that has links (on "

@@ -22,7 +22,7 @@ def main(instance: Instance) -> None:
         warnings = {"warnings": found["warnings"]} if "warnings" in found else {}
         files.write_json(instance.results / "metrics.json", scores.numbers(found) | warnings)
         files.write_csv(instance.results / "scores.csv", *scores.table(found))
-        for name in data.settings.extractors:
+        for name in data.extractors:
             print(f"{instance.name}: {name} FID {found[name]['fid']:.2f}")
         for warning in warnings.get("warnings", []):
             print(f"warning: {instance.name}: {warning}", file=sys.stderr)

@@ -1,16 +1,41 @@
 """Bring one data set to arrays of one shape and split it. Stage `normalize` of dvc.yaml."""
 
-from ganvas.data import normalize
-from ganvas.workflow import program
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from ganvas import files
+from ganvas.data import folder, normalize
+from ganvas.workflow import instances, paths, program
 from ganvas.workflow.instances import DataSet
 
 
 def main(data: DataSet) -> None:
-    held_out = data.settings.validation_images
-    parts = normalize.splits(data.name, data.raw, data.params.image_size, held_out)
-    for split, arrays in parts.items():
+    settings = data.settings
+    if settings.folder is None:
+        held_out = settings.validation_images or 0
+        splits = normalize.splits(data.name, data.raw, settings.image_size, held_out)
+        names = normalize.CLASSES[data.name]
+    else:
+        splits, names = _own(data)
+    for split, arrays in splits.items():
         normalize.write(data.split(split), arrays)
-        print(f"{data.name} {split}: {len(arrays['labels']):,} images")
+        print(f"{data.name} {split}: {len(arrays['images']):,} images")
+    files.write_json(data.normalized / instances.CLASSES, names)
+
+
+def _own(data: DataSet) -> tuple[normalize.Splits, list[str]]:
+    """A person's own images, and a report on them, before anything is trained."""
+    settings, cache = data.settings, paths.CACHE / "images" / data.name
+    # Where the link leads, by the name that it has there: where that is a link, too, as DVC may
+    # make one, the file behind it has no ending.
+    place = Path(os.path.normpath(data.place.parent / data.place.readlink()))
+    found = folder.read(place, settings.form, **settings.reading, cache=cache)
+    print(*found.report.lines(), sep="\n")
+    # Not where this machine has them: what depends on this file is the same elsewhere.
+    report = asdict(found.report) | {"source": settings.folder}
+    files.write_json(data.normalized / "found.json", report)
+    return found.splits, list(found.classes)
 
 
 if __name__ == "__main__":

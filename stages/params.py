@@ -1,9 +1,10 @@
 """Check params.yaml, all of it, before anything runs. Stage `params` of dvc.yaml.
 
 Every other stage comes after this one, so a wrong key stops `dvc repro` before it has touched a
-finished output. data/params.checked never changes: that params.yaml changed makes no later stage
-rerun. data/recipes/ are links to the modules that each model alone uses: an edit there concerns
-that model, and as it is seen through the links, `dvc status` says so at once.
+finished output. Into data/datasets.json it writes the settings of the data sets, defaults filled
+in, which are the other stages' parameters. data/recipes/ are links to the modules that each model
+alone uses: an edit there concerns that model, and as it is seen through the links, `dvc status`
+says so at once. data/places/ are links to people's own images, for the same reason.
 """
 
 import shutil
@@ -15,7 +16,7 @@ import torch
 from ganvas import devices, files, parts
 from ganvas.config import Params
 from ganvas.errors import GanvasError
-from ganvas.workflow import instances, modules, program
+from ganvas.workflow import instances, modules, paths, pipeline, program
 
 # What is asked of a module that a recipe names.
 HOLDS = {
@@ -31,11 +32,16 @@ CLASSES = 10
 
 def main(params: Params) -> None:
     devices.choose(params.device)
-    shutil.rmtree(modules.LINKS, ignore_errors=True)
-    images = torch.zeros(CLASSES, 1, params.image_size, params.image_size, dtype=torch.uint8)
-    data = {"images": images, "labels": torch.arange(CLASSES)}
+    for folder in (modules.LINKS, instances.PLACES):
+        shutil.rmtree(folder, ignore_errors=True)
+    for name in params.matrix.datasets:
+        _place(instances.DataSet(params, name))
     for instance in instances.matrix(params):
-        recipe = instance.recipe
+        recipe, settings = instance.recipe, instance.data.settings
+        shape = settings.channels, settings.image_size, settings.image_size
+        data = {"images": torch.zeros(CLASSES, *shape, dtype=torch.uint8)}
+        if settings.classes:  # whether a folder has some is not known yet
+            data["labels"] = torch.arange(CLASSES)
         for kind, names in HOLDS.items():
             for name in parts.named(recipe.model_dump(), kind):
                 _check_part(kind, name, names)
@@ -43,7 +49,8 @@ def main(params: Params) -> None:
             # All that a training builds, on images that are none.
             parts.load("method", recipe.method).Method(recipe, data, params.seed).optimizers()
         except GanvasError as error:
-            raise GanvasError(f"params.yaml: models.{instance.model}: {error}") from None
+            where = f"models.{instance.model} on {instance.data.name}"
+            raise GanvasError(f"params.yaml: {where}: {error}") from None
         if recipe.penalties and recipe.discriminator_norm == "batch":
             print(
                 f"warning: params.yaml: models.{instance.model}: penalties beside BatchNorm in the "
@@ -52,7 +59,23 @@ def main(params: Params) -> None:
                 file=sys.stderr,
             )
         modules.link(instance.links, recipe.model_dump())
-    files.write_text(Path("data/params.checked"), "params.yaml is valid\n")
+    files.write_json(Path(pipeline.SETTINGS), params.data_sets())
+
+
+def _place(data: instances.DataSet) -> None:
+    """A link to where the images lie, if they are a person's own; DVC looks through it."""
+    if data.settings.folder is None:
+        files.write_text(data.place, "published: see data/raw\n")
+        return
+    folder = Path(data.settings.folder).expanduser()
+    # An experiment runs in a copy, which has nothing that git and DVC do not know.
+    found = folder if folder.exists() else paths.ROOT / folder
+    if not found.exists():
+        raise GanvasError(
+            f"params.yaml: datasets.{data.name}.folder: {data.settings.folder}: no such file or "
+            "folder; name where your images lie"
+        )
+    files.link(data.place, found)
 
 
 def _check_part(kind: str, name: str, holds: tuple[str, ...]) -> None:

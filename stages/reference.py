@@ -18,10 +18,12 @@ def main(data: DataSet) -> None:
     splits = {
         split: datasets.load(data.normalized, split) for split in ("train", "validation", "test")
     }
-    pretended = datasets.Split(*(part[: params.evaluate.images] for part in splits["train"]))
-    labels = splits["test"].labels, pretended.labels
+    pretended = splits["train"].first(params.evaluate.images)
+    labels = None
+    if splits["test"].labels is not None and pretended.labels is not None:
+        labels = splits["test"].labels, pretended.labels
     floor: scores.Scores = {}
-    for name in data.settings.extractors:
+    for name in data.extractors:
         extractor = extraction.load(data, name, device)
         real = {split: extractor.extract(splits[split].images) for split in ("validation", "test")}
         fake = extractor.extract(pretended.images)
@@ -29,7 +31,8 @@ def main(data: DataSet) -> None:
         features.save(data.reference(name), real)
     # Memorisation is measured from the test images' distance, so theirs is 0 by definition.
     floor["pixels"] = {"memorisation": 0.0}
-    floor["test_distance"] = nearest_distance(splits["test"].images, splits["train"].images)
+    pixels = {split: splits[split].pixels() for split in ("test", "train")}
+    floor["test_distance"] = nearest_distance(pixels["test"], pixels["train"])
     floor["images"] = len(pretended.images)
     files.write_json(data.results / "floor.json", floor)
 

@@ -36,8 +36,16 @@ def main(data: DataSet) -> None:
             generators=generators,
             origins={m: origin for m, tracker in trackers.items() if (origin := tracker.origin())},
         )
-        seed_deviation = data.settings.seed_deviation
-        page = report.page(data.name, data.results, folders, lineage, seed_deviation)
+        own = data.normalized / "found.json"
+        page = report.page(
+            data.name,
+            data.results,
+            folders,
+            lineage,
+            data.settings.seed_deviation,
+            data.class_names,
+            report.read_json(own) if own.exists() else None,
+        )
         files.write_text(data.page, page)
         print(f"{data.name}: {data.page}")
         for model, tracker in trackers.items():

@@ -34,15 +34,15 @@ def main(instance: Instance) -> None:
         side, shown = params.sample.grid, images[: params.sample.grid**2]
         if asked is not None:
             shown = sampling.of_each_class(generator, side, params.seed)
-        pictures.save_png(folder / "grid.png", pictures.grid(shown, side, scale=2))
+        pictures.save_png(folder / "grid.png", pictures.grid(shown, side))
         strip = sampling.interpolation(generator, params.sample.interpolation, params.seed)
         columns = params.sample.interpolation
-        pictures.save_png(folder / "interpolation.png", pictures.grid(strip, columns, scale=2))
+        pictures.save_png(folder / "interpolation.png", pictures.grid(strip, columns))
         # What the first images look like in the training data: copies would show.
-        train = datasets.load(instance.data.normalized, "train").images.squeeze(1).numpy()
+        train = datasets.load(instance.data.normalized, "train").pixels()
         rows, _ = nearest(images[:NEAREST_OF], train, k=5)
         beside = np.concatenate([images[:NEAREST_OF, None], train[rows]], axis=1)
-        strips = pictures.grid(beside.reshape(-1, *train.shape[1:]), beside.shape[1], scale=2)
+        strips = pictures.grid(beside.reshape(-1, *train.shape[1:]), beside.shape[1])
         pictures.save_png(folder / "nearest.png", strips)
         mirror.samples(tracker, instance)
         mirror.lineage(tracker, "sample", instance)

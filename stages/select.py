@@ -20,7 +20,7 @@ def main(instance: Instance) -> None:
     device = devices.choose(params.device)
     # Opened first: MLflow takes seconds to import, beside the work and not after it.
     with mirror.of_model(instance) as tracker:
-        name = data.settings.extractors[0]
+        name = data.extractors[0]
         extractor = extraction.load(data, name, device)
         architecture = checkpoints.architecture(instance.architecture)
         real = statistics(features.load(data.reference(name), "validation").features)

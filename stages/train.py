@@ -10,7 +10,7 @@ import torch
 
 from ganvas import devices, progress
 from ganvas.data import datasets
-from ganvas.training import run
+from ganvas.training import overfitting, run
 from ganvas.training.engine import Engine
 from ganvas.workflow import mirror, paths, pipeline, program, provenance
 from ganvas.workflow.instances import Instance
@@ -31,7 +31,7 @@ def main(instance: Instance) -> None:
         {
             "parameters": instance.parameters | {"epochs": None},
             "plan": plan._replace(epochs=0, save_seconds=0),
-            "data": provenance.dvc_hash(instance.data.split("train")),
+            "data": [provenance.dvc_hash(instance.data.split(s)) for s in ("train", "validation")],
             "device": devices.describe(device),
             "code": pipeline.code_hashes("train", instance),
         }
@@ -76,7 +76,9 @@ def main(instance: Instance) -> None:
                     sink.curves(curves)
                     if stop.picture:
                         sink.picture("progress", stop.picture, stop.iteration)
-                bar.at(stop.iteration, **(curves[-1][1] if curves else {}))
+                latest = curves[-1][1] if curves else {}
+                # All of them would be longer than a line.
+                bar.at(stop.iteration, **{k: v for k, v in latest.items() if k.endswith("_loss")})
             signal.signal(signal.SIGINT, signal.default_int_handler)
             if current.interrupted:
                 print(
@@ -98,10 +100,14 @@ def main(instance: Instance) -> None:
 
 
 def _begin(folder: Path, instance: Instance, plan: run.Plan, device: torch.device) -> run.Run:
-    params, data = instance.params, datasets.load(instance.data.normalized, "train")._asdict()
+    params = instance.params
+    train, validation = (
+        datasets.load(instance.data.normalized, split).tensors()
+        for split in ("train", "validation")
+    )
     precision, longest = params.train.precision, plan.log_every
-    engine = Engine(instance.recipe, data, params.seed, device, precision, longest)
-    return run.Run(folder, engine, plan)
+    engine = Engine(instance.recipe, train, params.seed, device, precision, longest)
+    return run.Run(folder, engine, plan, overfitting.Probe(engine, train, validation))
 
 
 if __name__ == "__main__":

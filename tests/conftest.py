@@ -27,6 +27,7 @@ MIRROR = os.environ.get(download.MIRROR)  # as pytest was started: a test may un
 # with one at the end, and what needs `original` not all at once.
 LONGEST = (
     "test_pipeline",
+    "test_own_images",
     "test_inception_pipeline",
     "test_run",
     "test_lineage",

@@ -15,7 +15,7 @@ from benchmarks import evaluation, gpu, training
 from benchmarks.gpu import Row
 from ganvas import config, devices
 from ganvas.data.datasets import Split
-from ganvas.training.engine import Engine
+from ganvas.training.engine import Engine, _Host
 
 CPU = torch.device("cpu")
 PARAMS = config.load()
@@ -51,7 +51,7 @@ def checks(data: Split, name: str = "gan", precision: str = "float32") -> dict[s
 @pytest.mark.parametrize("precision", gpu.PRECISIONS)
 def test_every_recipe_passes_every_check(data: Split, name: str, precision: str) -> None:
     rows = checks(data, name, precision)
-    assert len(rows) == 7
+    assert len(rows) == 8
     assert {what for what, row in rows.items() if not row.passed} == set()
 
 
@@ -74,7 +74,8 @@ class TestChecks:
         made = Engine.__init__
 
         def other(self: Engine, recipe: config.Recipe, *rest: object) -> None:
-            changed = {} if rest[-1] else {"lr_generator": 0.01}
+            capture, _ = rest[-2:]
+            changed = {} if capture else {"lr_generator": 0.01}
             made(self, recipe.model_copy(update=changed), *rest)  # type: ignore[arg-type]
 
         monkeypatch.setattr(Engine, "__init__", other)
@@ -87,7 +88,13 @@ class TestChecks:
             torch.randperm(len(self._order), generator=stream, out=self._order)
 
         monkeypatch.setattr(Engine, "_shuffle", shuffle)
-        assert self.failed(data) == {"eager", "a second time", "resumed in the middle"}
+        others = {"eager", "data on the host", "a second time", "resumed in the middle"}
+        assert self.failed(data) == others
+
+    def test_data_on_the_host(self, data: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+        send = _Host.send
+        monkeypatch.setattr(_Host, "send", lambda self, examples: send(self, examples.flip(0)))
+        assert self.failed(data) == {"data on the host"}
 
     def test_the_graph(self, data: Split, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Engine, "captured", True)

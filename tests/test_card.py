@@ -62,6 +62,20 @@ def page(trained: dict[str, Any], rows: list[dict[str, str]], dataset: str = "mn
     )
 
 
+@pytest.mark.parametrize(
+    ("channels", "said", "shape"),
+    [(1, "grey", "(16, 28, 28)"), (3, "in colour", "(16, 28, 28, 3)")],
+)
+def test_it_says_what_images_look_like_and_how_they_come(
+    trained: dict[str, Any], channels: int, said: str, shape: str
+) -> None:
+    text = page(trained | {"channels": channels}, [])
+    assert text.startswith("# ganvas-mnist: dcgan\n")
+    assert f"images like those of `mnist`: {said}, 28 × 28 pixels, uint8." in text
+    assert f'"seed": 0}}])  # uint8 {shape}\n' in text
+    assert ("grey" in text) == (channels == 1)
+
+
 def test_every_score_stands_beside_its_floor_with_what_it_was_computed_from(
     trained: dict[str, Any], tmp_path: Path
 ) -> None:

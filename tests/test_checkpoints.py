@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import recipes
@@ -16,8 +17,10 @@ FACTS = checkpoints.Facts(epoch=3, iteration=51, generator_loss=1 / 3)
 NETWORKS = ("gan", "dcgan")
 
 
-def architecture(name: str, latent_dim: int = 10, side: int = 28) -> Architecture:
-    return recipes.architecture(name, latent_dim=latent_dim, image_size=side)
+def architecture(
+    name: str, latent_dim: int = 10, side: int = 28, channels: int = 1
+) -> Architecture:
+    return recipes.architecture(name, latent_dim=latent_dim, image_size=side, channels=channels)
 
 
 def trained(name: str, seed: int = 1, latent_dim: int = 10) -> Generator:
@@ -87,9 +90,9 @@ def test_facts_come_back_to_the_last_digit(path: Path, average: bool, loss: floa
 
 
 class TestRefuses:
-    def refusal(self, path: Path, name: str = "gan", latent_dim: int = 10, side: int = 28) -> str:
+    def refusal(self, path: Path, *of: Any) -> str:
         with pytest.raises(GanvasError) as caught:
-            checkpoints.load(path, architecture(name, latent_dim, side))
+            checkpoints.load(path, architecture(*(of or ("gan",))))
         line = str(caught.value)
         assert line.startswith(f"{path}: ") and "\n" not in line
         return line
@@ -106,7 +109,7 @@ class TestRefuses:
         checkpoints.save(path, generator, copy.deepcopy(generator) if average else None, FACTS)
         line = self.refusal(path, name, latent_dim, side)
         assert (
-            f"do not fit {name} with latent_dim {latent_dim} and images of {side} pixels; "
+            f"do not fit {name} with latent_dim {latent_dim} and grey images of {side} pixels; "
             "keep it with the architecture.json of its training"
         ) in line
 
@@ -115,10 +118,21 @@ class TestRefuses:
         assert "do not fit gan" in self.refusal(path, "gan")
         assert "do not fit dcgan with latent_dim 100" in self.refusal(path, "dcgan", 100)
 
-    def test_dcgan_in_a_size_it_does_not_have(self, path: Path) -> None:
+    @pytest.mark.parametrize("name", ["gan", "dcgan", "dcgan_dense"])
+    def test_those_of_grey_images_for_colour(self, path: Path, name: str) -> None:
+        checkpoints.save(path, trained(name), None, FACTS)
+        line = self.refusal(path, name, 10, 28, 3)
+        assert f"do not fit {name} with latent_dim 10 and colour images of 28 pixels" in line
+
+    @pytest.mark.parametrize("side", [27, 32, 48, 56, 64])
+    def test_dcgans_of_another_size(self, path: Path, side: int) -> None:
         checkpoints.save(path, trained("dcgan"), None, FACTS)
-        with pytest.raises(GanvasError, match="28 pixels"):
-            checkpoints.load(path, architecture("dcgan", 10, 32))
+        assert f"images of {side} pixels" in self.refusal(path, "dcgan", 10, side)
+
+    def test_dcgan_dense_in_a_size_it_does_not_have(self, path: Path) -> None:
+        checkpoints.save(path, trained("dcgan_dense"), None, FACTS)
+        line = self.refusal(path, "dcgan_dense", 10, 30)
+        assert "image_size: 30 is not allowed; a multiple of 4 is" in line
 
     def test_a_discriminator(self, path: Path) -> None:
         _, discriminator = networks.build(architecture("gan"), seed=0)

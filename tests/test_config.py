@@ -5,7 +5,7 @@ import math
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from dvc.utils.hydra import apply_overrides
@@ -87,7 +87,7 @@ class TestCommitted:
 
         values = YAML(typ="safe", pure=True).load(root / "params.yaml")
         walk(values, "")
-        assert len(seen) > 50
+        assert len(seen) > 40
 
     @pytest.mark.parametrize(
         "setting",
@@ -128,6 +128,7 @@ class TestCommitted:
             "betas": [0.5, 0.999],
         }
         common |= {"label_smoothing": 0, "instance_noise": 0, "augment": [], "penalties": {}}
+        common |= {"horizontal_flips": False}
         for name, recipe in {"gan": common | gan, "dcgan": common | dcgan}.items():
             assert recipe.items() <= models[name].model_dump().items()
 
@@ -187,8 +188,8 @@ class TestOverrides:
         assert params.recipe("digits", "gan") == params.models["gan"]
 
     def test_are_checked_like_the_section_they_override(self, refusal: Refusal) -> None:
-        line = refusal("datasets.mnist.models.gan", {"epochs": 0})
-        assert "datasets.mnist.models.gan.epochs: 0 is not allowed" in line
+        line = refusal("datasets.digits.models.gan", {"epochs": 0})
+        assert "datasets.digits.models.gan.epochs: 0 is not allowed" in line
         assert "greater than or equal to 1" in line
 
 
@@ -242,6 +243,7 @@ def test_key_like_no_other_is_answered_with_what_is_allowed(refusal: Refusal) ->
         ("models.gan.latent", "cauchy", "'normal' or 'uniform'"),
         ("models.gan.label_smoothing", 0.5, "less than 0.5"),
         ("models.gan.instance_noise", -1, "greater than or equal to 0"),
+        ("models.gan.horizontal_flips", 1, "valid boolean"),
         ("models.gan.momentum", 1.0, "less than 1"),
         ("models.gan.generator_norm", "layer", "'batch', 'spectral' or 'none'"),
         ("models.gan.generator_widths", [], "at least 1 item"),
@@ -251,7 +253,7 @@ def test_key_like_no_other_is_answered_with_what_is_allowed(refusal: Refusal) ->
         ("train.log_every", 0, "greater than or equal to 1"),
         ("seed", -1, "greater than or equal to 0"),
         ("device", "gpu", "'auto', 'cpu', 'cuda' or 'mps'"),
-        ("image_size", 7, "greater than or equal to 8"),
+        ("datasets.mnist.image_size", 7, "greater than or equal to 8"),
         ("evaluate.images", 99, "greater than or equal to 100"),
         ("sample.interpolation", 1, "greater than or equal to 2"),
         ("matrix.datasets", [], "at least 1 item"),
@@ -344,7 +346,11 @@ class TestTogether:
             ("matrix.datasets", ["mnist", "svhn"], "matrix.datasets.1: unknown data set 'svhn'"),
             ("matrix.models", ["gan", "wgan"], "matrix.models.1: unknown model 'wgan'; did you"),
             ("matrix.models", ["xyz"], "matrix.models.0: unknown model 'xyz'; allowed: gan, dcgan"),
-            ("datasets.mnist.models.dcgna", {}, "datasets.mnist.models.dcgna: unknown model; did"),
+            (
+                "datasets.digits.models.dcgna",
+                {},
+                "datasets.digits.models.dcgna: unknown model; did",
+            ),
         ],
     )
     def test_unknown_names(self, refusal: Refusal, key: str, value: Any, expected: str) -> None:
@@ -352,14 +358,17 @@ class TestTogether:
 
     def test_data_set_without_a_source(self, refusal: Refusal, params: dict[str, Any]) -> None:
         line = refusal("datasets.minst", copy.deepcopy(params["datasets"]["mnist"]))
-        assert line == "datasets.minst: unknown data set; did you mean 'mnist'?"
+        assert line == (
+            "datasets.minst: unknown data set, and no `folder` of your own images; did you mean "
+            "'mnist'?"
+        )
 
     @pytest.mark.parametrize(
         ("key", "whose"),
         [
             ("models.gan.batch_size", "with gan"),
             ("models.dcgan.batch_size", "with dcgan"),
-            ("datasets.mnist.models.gan", "mnist with gan"),
+            ("datasets.digits.models.gan", "digits with gan"),
             ("classifier.batch_size", "digits's classifier"),
         ],
     )
@@ -429,3 +438,61 @@ class TestYaml:
     def test_that_is_not_there(self, file: Path) -> None:
         with pytest.raises(GanvasError, match="No such file or directory; run from the repo"):
             config.load(file)
+
+
+class TestOwnImages:
+    """A data set with a `folder`: three lines, and everything else has a default."""
+
+    OWN: ClassVar[dict[str, Any]] = {"folder": "~/flowers", "channels": 3, "image_size": 32}
+
+    @pytest.fixture
+    def own(self, edited: Callable[[str, Any], Path]) -> Callable[..., config.Params]:
+        def load(name: str = "flowers", **changes: Any) -> config.Params:
+            settings = {k: v for k, v in (self.OWN | changes).items() if v is not None}
+            return config.load(edited(f"datasets.{name}", settings))
+
+        return load
+
+    def test_three_lines_are_enough(self, own: Callable[..., config.Params]) -> None:
+        params = own()
+        settings = params.datasets["flowers"]
+        assert (settings.fit, settings.test_share, settings.extractors) == ("crop", 0.2, None)
+        assert settings.form == ((3, 32, "crop", (255, 255, 255)))
+        assert params.recipe("flowers", "dcgan") == params.models["dcgan"]
+        found = params.data_sets()["flowers"]
+        assert found["models"].keys() == params.models.keys() and not any(found["models"].values())
+        assert found["folder"] == "~/flowers" and found["unreadable_share"] == 0.01
+
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            ({"channels": None}, "datasets.flowers.channels: missing; add it"),
+            ({"image_size": None}, "datasets.flowers.image_size: missing; add it"),
+            ({"channels": 2}, "datasets.flowers.channels: 2 is not allowed; input should be 1 or"),
+            ({"fit": "stretch"}, "datasets.flowers.fit: 'stretch' is not allowed; input should be"),
+            ({"background": [0, 0]}, "datasets.flowers.background: [0, 0] is not allowed"),
+            ({"test_share": 0.5}, "datasets.flowers.test_share: 0.5 is not allowed; input should"),
+            ({"validation_images": 9}, "datasets.flowers.validation_images: of published data set"),
+            ({"fodler": "x"}, "datasets.flowers: unknown key 'fodler'; did you mean 'folder'?"),
+            ({"name": "Flowers"}, "datasets.Flowers: not allowed as a name; use small letters"),
+            ({"name": "mnist"}, "datasets.mnist.folder: mnist is published; give your images anot"),
+        ],
+    )
+    def test_what_is_not_allowed(
+        self, own: Callable[..., config.Params], changes: dict[str, Any], said: str
+    ) -> None:
+        with pytest.raises(GanvasError) as error:
+            own(**changes)
+        assert f": {said}" in str(error.value) and "\n" not in str(error.value)
+
+    @pytest.mark.parametrize(
+        ("key", "value", "said"),
+        [
+            ("fit", "pad", "datasets.mnist.fit: only where there is a `folder` of your own images"),
+            ("channels", 3, "datasets.mnist.channels: mnist is grey; set 1"),
+        ],
+    )
+    def test_keys_of_a_folder_are_not_for_published_sets(
+        self, refusal: Refusal, key: str, value: Any, said: str
+    ) -> None:
+        assert refusal(f"datasets.mnist.{key}", value) == said

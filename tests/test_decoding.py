@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from ganvas.data import decoding
-from ganvas.data.decoding import Form
+from ganvas.data.form import Form
 
 SIDE = 8
 ORANGE = (250, 130, 10)

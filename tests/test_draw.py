@@ -122,7 +122,10 @@ class TestWhat:
             ("{", "not what a training of this version writes, with network, generator_widths"),
             ('{"network": "gan"}', "not what a training of this version writes"),
             ({"network": "gam"}, "network 'gam' is not known here; known: dcgan, dcgan_dense, gan"),
-            ({"network": "dcgan"}, "safetensors: discriminator_widths: [512, 256] is not allowed"),
+            (
+                {"network": "dcgan"},
+                "safetensors: these weights do not fit dcgan with latent_dim 16",
+            ),
             ({"latent_dim": 17}, "these weights do not fit gan with latent_dim 17"),
         ],
     )
@@ -261,6 +264,48 @@ class TestOut:
         for name in ("file/grid.png", "file/images.npy", "file", "file/pngs"):
             line = draw(model, "--out", name, code=1)
             assert line.startswith("error: file") and "cannot be written" in line
+
+
+class TestColour:
+    """A generator of colour images of 64 pixels, in every form."""
+
+    @pytest.fixture
+    def checkpoint(self, model: Path) -> Path:
+        architecture = ARCHITECTURE._replace(channels=3, image_size=64)
+        generator, _ = networks.build(architecture, seed=3)
+        path = model.parent / "colour/generator/epoch-0001.safetensors"
+        checkpoints.save(path, generator, None, checkpoints.Facts(1, 1, 1.0))
+        path.with_name("architecture.json").write_text(json.dumps(architecture._asdict()))
+        return path
+
+    def test_is_drawn_in_colour(self, checkpoint: Path, draw: Draw) -> None:
+        draw(checkpoint, "--count", 4, "--out", "images.npy")
+        images = np.load("images.npy")
+        assert images.shape == (4, 64, 64, 3) and images.dtype == np.uint8
+        draw(checkpoint, "--count", 4, "--out", "pngs")
+        for number, image in enumerate(images):
+            with Image.open(f"pngs/{number:05}.png") as found:
+                assert found.mode == "RGB" and (np.asarray(found) == image).all()
+        draw(checkpoint, "--count", 4, "--out", "grid.png")
+        with Image.open("grid.png") as grid:
+            assert grid.mode == "RGB" and grid.size == (2 * 66 + 2,) * 2  # not enlarged
+            assert (np.asarray(grid)[68:132, 2:66] == images[2]).all()
+
+    def test_is_animated_in_colour(self, checkpoint: Path, draw: Draw) -> None:
+        draw(checkpoint, "--count", 2, "--out", "images.npy")
+        draw(checkpoint, "--count", 2, "--out", "images.gif")
+        with Image.open("images.gif") as animation:
+            assert animation.n_frames == 2 and animation.size == (128, 128)
+            for number, image in enumerate(np.load("images.npy")):
+                animation.seek(number)
+                shown = np.asarray(animation.convert("RGB"))[::2, ::2].astype(int)
+                # Noise, as of a network that is not trained, has more than 256 colours.
+                assert np.abs(shown - image).mean() < 8
+
+    def test_walks_in_colour(self, checkpoint: Path, draw: Draw) -> None:
+        draw(checkpoint, "--interpolate", "--count", 32, "--out", "walk.png")
+        with Image.open("walk.png") as grid:
+            assert grid.mode == "RGB" and grid.size == (16 * 66 + 2, 2 * 66 + 2)
 
 
 class TestWalk:

@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from ganvas import config, devices, networks, parts
+from ganvas.training import engine as engines
 from ganvas.training import run
 from ganvas.training.engine import Engine
 from ganvas.training.optimizers.adam import Adam
@@ -82,14 +83,14 @@ def data() -> dict[str, Tensor]:
     return {"images": images[0], "partners": images[1], "labels": labels}
 
 
-def start(data: dict[str, Tensor], **recipe: Any) -> Engine:
+def start(data: dict[str, Tensor], on_host: bool | None = None, **recipe: Any) -> Engine:
     settings = config.load().models["gan"].model_copy(update={"batch_size": 8, **recipe})
-    return Engine(settings, data, seed=0, device=CPU)
+    return Engine(settings, data, seed=0, device=CPU, on_host=on_host)
 
 
 def stored(engine: Engine) -> dict[str, Tensor]:
     """The state as it is in a file."""
-    return load(save({key: value.contiguous() for key, value in engine.state().items()}))
+    return load(save({key: value.contiguous().cpu() for key, value in engine.state().items()}))
 
 
 @pytest.fixture(params=[0.0, 0.9])
@@ -110,6 +111,34 @@ def test_goes_on_from_any_state_to_the_byte(
         torch.rand(5)
         assert torch.equal(resumed.advance(7 - done), expected[done:])
         assert all(torch.equal(v, resumed.state()[k]) for k, v in whole.state().items())
+
+
+def test_data_on_the_host_give_the_same_training_and_resume_to_the_byte(
+    data: dict[str, Tensor], recipe: dict[str, float]
+) -> None:
+    whole = start(data, **recipe)
+    expected = whole.advance(7)
+    begun, resumed = (start(data, on_host=True, **recipe) for _ in range(2))
+    assert torch.equal(begun.advance(4), expected[:4])  # an epoch has three
+    resumed.restore(stored(begun))
+    for engine in (begun, resumed):
+        assert torch.equal(engine.advance(3), expected[4:])
+        assert all(torch.equal(v, engine.state()[k]) for k, v in whole.state().items())
+
+
+@pytest.mark.parametrize(("free", "stays"), [(2.1, False), (1.9, True)])
+def test_data_that_would_take_more_than_half_of_a_gpu_stay_on_the_host_and_a_line_says_so(
+    free: float, stays: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = {"images": torch.empty(1000, 1, 1000, 1000, dtype=torch.uint8)}  # nobody touches it
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(free * 1e9), int(4e9)))
+    assert engines._too_large(data, torch.device("cuda")) is stays
+    assert not engines._too_large(data, CPU)
+    said = [record.getMessage() for record in caplog.records]
+    assert said == stays * [
+        "1.0 GB of images stay in the computer's memory, and each batch is sent to the GPU from "
+        "pinned memory: 1.9 GB are free on the GPU"
+    ]
 
 
 def test_dropout_and_augmentation_draw_from_the_state_and_leave_the_callers_stream(
@@ -239,6 +268,27 @@ def test_a_capture_that_breaks_off_leaves_the_training_as_it_was(
     assert [r.levelname for r in caplog.records] == ["WARNING"]
     assert "no CUDA graph on this device (" in caplog.text
     assert "\n" not in caplog.records[0].getMessage()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")
+@pytest.mark.parametrize("capture", [False, True])
+def test_data_on_the_host_give_a_gpu_the_same_training(
+    data: dict[str, Tensor], recipe: dict[str, float], capture: bool
+) -> None:
+    device = devices.choose("cuda")
+    settings = config.load().models["gan"].model_copy(update={"batch_size": 8, **recipe})
+    there, here, resumed = (
+        Engine(settings, data, 0, device, capture=capture, on_host=on_host)
+        for on_host in (False, True, True)
+    )
+    for iterations in (4, 100, 3):  # more than are on their way at once
+        expected = there.advance(iterations)
+        resumed.restore(stored(here))
+        assert torch.equal(here.advance(iterations), expected)
+        assert torch.equal(resumed.advance(iterations), expected)
+    assert here.captured == capture
+    state = here.state()
+    assert all(torch.equal(value, state[key]) for key, value in there.state().items())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")

@@ -21,7 +21,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (203, 28, 28), dtype=np.uint8
 def network() -> Classifier:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return Classifier(28, 16).eval()
+        return Classifier(1, 28, 16, 10).eval()
 
 
 def close(found: Features, expected: Features) -> None:
@@ -91,7 +91,7 @@ def test_float32_is_never_rounded_to_tf32() -> None:
 def test_a_gpu_gives_a_processors_numbers(network: Classifier) -> None:
     device = devices.choose("cuda")
     expected = features.extract(network, IMAGES, CPU)
-    on_gpu = Classifier(28, 16).eval().to(device)
+    on_gpu = Classifier(1, 28, 16, 10).eval().to(device)
     on_gpu.load_state_dict(network.state_dict())
     seen: list[str] = []
     on_gpu.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].device.type))

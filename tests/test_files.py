@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from ganvas import files
+from ganvas.data import normalize
 from ganvas.errors import GanvasError
 
 WRITERS: dict[str, Callable[[Path], None]] = {
@@ -24,6 +25,9 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "json": lambda path: files.write_json(path, {"b": 1.5, "a": [1, None, "×"]}),
     "csv": lambda path: files.write_csv(path, ["a", "b"], [[1, 1 / 3]]),
     "array": lambda path: files.write_array(path, np.arange(6, dtype=np.uint8).reshape(2, 3)),
+    "data set": lambda path: normalize.write(
+        path, {"images": np.zeros((3, 1, 4, 4), np.uint8), "labels": np.arange(3)}
+    ),
     "tensors": lambda path: files.write_tensors(
         path, {"weight": torch.arange(4.0), "bias": torch.zeros(2)}, {"facts": "1 2"}
     ),

@@ -22,8 +22,8 @@ import pytest
 from PIL import Image
 
 from ganvas.data import decoded, decoding, findings, folder, naming, places
-from ganvas.data.decoding import Form
 from ganvas.data.folder import Found
+from ganvas.data.form import Form
 from ganvas.errors import GanvasError
 
 SPLITS = ("train", "validation", "test")
@@ -504,7 +504,7 @@ class TestBroken:
         contents = {name: content for name, (content, _) in BROKEN.items()}
         line = refusal(place(pictures("{}.png", 390) | contents))
         assert "4 of 394 images cannot be read, more than 1.0%: empty.png (an empty file), " in line
-        assert line.endswith("and 1 more; mend or remove them")
+        assert "and 1 more; mend or remove them, or raise unreadable_share" in line
 
     def test_link_to_nowhere_is_one(self, tmp_path: Path) -> None:
         write(tmp_path, pictures("{}.png", 300))
@@ -551,16 +551,25 @@ class TestTooFew:
         line = refusal(write(tmp_path / "given", contents))
         assert "49 images to measure against" in line and line.endswith("give more")
 
-    def test_of_those_drawn(self, tmp_path: Path) -> None:
-        line = refusal(write(tmp_path / "given", pictures("{}.png", 150)), test_share=0.1)
-        assert line.endswith("50 are the least: give more, or a larger test_share")
+    def test_to_choose_a_checkpoint_with(self, tmp_path: Path) -> None:
+        contents = pictures("train/{}.png", 150) | pictures("val/{}.png", 19, first=150)
+        line = refusal(write(tmp_path / "given", contents), test_share=0.3)
+        assert "19 images to choose a checkpoint with" in line and line.endswith("give more")
+
+    @pytest.mark.parametrize(("split", "least"), [("test", 50), ("validation", 20)])
+    def test_of_those_drawn(self, tmp_path: Path, split: str, least: int) -> None:
+        source = write(tmp_path / "given", pictures("{}.png", 180))
+        line = refusal(source, **{f"{split}_share": 0.1})
+        assert line.endswith(f"{least} are the least: give more, or a larger {split}_share")
 
     def test_for_a_good_result_is_a_warning(self, tmp_path: Path) -> None:
         contents = pictures("train/a/{}.png", 200) | pictures("test/a/{}.png", 60, first=200)
         contents |= pictures("train/b/{}.png", 3, first=300)
-        found = read(write(tmp_path / "given", contents), validation_share=0)
+        contents |= pictures("validation/a/{}.png", 20, first=400)
+        found = read(write(tmp_path / "given", contents))
         assert found.report.warnings == (
             "train: 203 images; a discriminator may learn so few by heart",
+            "validation: 20 images; so few hardly tell good checkpoints apart",
             "test: 60 images; scores against so few are uncertain",
             "classes with fewer than 10 images to train on: b",
             "classes without a test image: b",
@@ -725,24 +734,30 @@ def test_killed_reading_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 MEMORY = """
-import resource, sys
+import re, sys
 from pathlib import Path
-from ganvas.data import decoded, decoding, findings, folder
+import numpy as np
+from ganvas.data import decoded, decoding, findings, folder, normalize
 findings.FEWEST = {}
 def most():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-before = most()
+    # What getrusage tells is no less than the parent's.
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+before, source = most(), Path(sys.argv[1])
 settings = dict(seed=0, test_share=0.3, validation_share=0.2)
-found = folder.read(Path(sys.argv[1]), decoding.Form(3, 256), **settings)
+found = folder.read(source, decoding.Form(3, 256), **settings)
 array = sum(of["images"].nbytes for of in found.splits.values()) / 2**20
 assert array > 90
+for split, arrays in found.splits.items():
+    normalize.write(source.with_name(split), arrays)
 print(most() - before - array)
 """
 
 
-def test_memory_is_little_more_than_the_arrays(tmp_path: Path) -> None:
-    """Kept twice, they would take 94 MB more."""
-    images = np.random.default_rng(0).integers(0, 256, (500, 16, 16), dtype=np.uint8)
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+@pytest.mark.parametrize("shape", [(500, 16, 16), (500, 3, 256, 256)])
+def test_memory_is_little_more_than_the_arrays(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    """Kept twice, they would take 94 MB more; so would the source, when it is as large."""
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     np.save(tmp_path / "given.npy", images)
     told = subprocess.run(
         [sys.executable, "-c", MEMORY, str(tmp_path / "given.npy")],

@@ -36,7 +36,7 @@ def saved(folder: Path, array: np.ndarray) -> Path:
 )
 def test_npy_of_any_grey_layout(array: np.ndarray, tmp_path: Path) -> None:
     grey = array.reshape(len(array), 28, 28) if array.size == len(array) * 784 else GOOD
-    assert np.array_equal(images.read(saved(tmp_path, array), 28), grey)
+    assert np.array_equal(images.read(saved(tmp_path, array), 28, 1), grey)
 
 
 class TestNpz:
@@ -54,7 +54,7 @@ class TestNpz:
         self, arrays: dict[str, np.ndarray], tmp_path: Path
     ) -> None:
         np.savez(tmp_path / "images.npz", **arrays)  # type: ignore[arg-type]
-        assert np.array_equal(images.read(tmp_path / "images.npz", 28), GOOD)
+        assert np.array_equal(images.read(tmp_path / "images.npz", 28, 1), GOOD)
 
     @pytest.mark.parametrize(
         ("arrays", "listed"),
@@ -71,7 +71,7 @@ class TestNpz:
         np.savez(tmp_path / "images.npz", **arrays)  # type: ignore[arg-type]
         said = f"images.npz: holds {listed}; name the images, and nothing else, arr_0, images or"
         with pytest.raises(GanvasError, match=said):
-            images.read(tmp_path / "images.npz", 28)
+            images.read(tmp_path / "images.npz", 28, 1)
 
 
 class TestFolder:
@@ -79,7 +79,7 @@ class TestFolder:
     def test_is_read_in_the_order_of_the_names(self, mode: str, tmp_path: Path) -> None:
         for index, image in reversed(list(enumerate(GOOD))):
             Image.fromarray(image).convert(mode).save(tmp_path / f"{index:03}.png")
-        assert np.array_equal(images.read(tmp_path, 28), GOOD)
+        assert np.array_equal(images.read(tmp_path, 28, 1), GOOD)
 
     @pytest.mark.parametrize("ending", ["bmp", "PNG", "webp"])
     def test_with_sub_folders_is_read_class_after_class(self, ending: str, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ class TestFolder:
         (tmp_path / ".thumbnails").mkdir()
         for hidden in (".thumbnails/000.png", "0/._000.png"):
             (tmp_path / hidden).touch()
-        assert np.array_equal(images.read(tmp_path, 28), GOOD)
+        assert np.array_equal(images.read(tmp_path, 28, 1), GOOD)
 
     @pytest.mark.parametrize("ending", ["jpg", "jpeg", "webp"])
     @pytest.mark.parametrize("mode", ["L", "RGB"])
@@ -103,7 +103,7 @@ class TestFolder:
         ramps = np.stack([smooth + 2 * index for index in range(100)]).astype(np.uint8)
         for index, image in enumerate(ramps):
             Image.fromarray(image).convert(mode).save(tmp_path / f"{index:03}.{ending}", quality=90)
-        read = images.read(tmp_path, 28)
+        read = images.read(tmp_path, 28, 1)
         assert np.abs(read.astype(int) - ramps).max() <= 6
 
     def test_is_read_as_its_exif_turns_it(self, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ class TestFolder:
         for index, image in enumerate(GOOD):
             turned = Image.fromarray(np.ascontiguousarray(image[::-1, ::-1]))
             turned.save(tmp_path / f"{index:03}.png", exif=exif)
-        assert np.array_equal(images.read(tmp_path, 28), GOOD)
+        assert np.array_equal(images.read(tmp_path, 28, 1), GOOD)
 
     def test_of_thousands_of_files_tells_how_far_it_is(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -120,7 +120,7 @@ class TestFolder:
         monkeypatch.setattr(images.progress, "SECONDS_BETWEEN_LINES", 0)
         for index, image in enumerate(GOOD):
             Image.fromarray(image).save(tmp_path / f"{index:03}.png")
-        images.read(tmp_path, 28)
+        images.read(tmp_path, 28, 1)
         told = capsys.readouterr()
         assert told.out == "" and f"reading {tmp_path}: 119 of 120 images" in told.err
 
@@ -140,20 +140,20 @@ class TestTensor:
         ],
     )
     def test_of_uint8_is_read_as_it_is(self, tensor: torch.Tensor, tmp_path: Path) -> None:
-        assert np.array_equal(images.read(saved_tensor(tmp_path, tensor), 28), GOOD)
+        assert np.array_equal(images.read(saved_tensor(tmp_path, tensor), 28, 1), GOOD)
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
     def test_of_floats_that_a_training_left_is_read(
         self, dtype: torch.dtype, tmp_path: Path
     ) -> None:
         floats = torch.from_numpy(GOOD)[:, None].to(torch.float64).div(255).to(dtype)
-        read = images.read(saved_tensor(tmp_path, torch.nn.Parameter(floats)), 28, (0, 1))
+        read = images.read(saved_tensor(tmp_path, torch.nn.Parameter(floats)), 28, 1, (0, 1))
         assert np.array_equal(read, GOOD)
 
     def test_of_code_is_refused_and_the_code_not_run(self, tmp_path: Path) -> None:
         path = saved_tensor(tmp_path, Trap(tmp_path / "sprung"))
         with pytest.raises(GanvasError, match="holds code, which is never run") as refusal:
-            images.read(path, 28)
+            images.read(path, 28, 1)
         assert "\n" not in str(refusal.value) and not (tmp_path / "sprung").exists()
         torch.load(path, weights_only=False)
         assert (tmp_path / "sprung").exists(), "the trap works"
@@ -169,7 +169,7 @@ class TestTensor:
     )
     def test_of_something_else_is_refused(self, content: object, said: str, tmp_path: Path) -> None:
         with pytest.raises(GanvasError, match=rf"images\.pt: {said}") as refusal:
-            images.read(saved_tensor(tmp_path, content), 28)
+            images.read(saved_tensor(tmp_path, content), 28, 1)
         assert "\n" not in str(refusal.value)
 
     @pytest.mark.parametrize("kept", [0, 10, 5000])
@@ -177,7 +177,7 @@ class TestTensor:
         path = saved_tensor(tmp_path, torch.from_numpy(GOOD))
         path.write_bytes(path.read_bytes()[:kept])
         with pytest.raises(GanvasError, match=r"images\.pt: damaged") as refusal:
-            images.read(path, 28)
+            images.read(path, 28, 1)
         assert "\n" not in str(refusal.value)
 
 
@@ -195,7 +195,7 @@ class TestFloats:
         floats = torch.rand((200, 28, 28), generator=random) * 2 - 1
         floats[:10] = (torch.arange(7840) % 255 + 0.5).div(127.5).sub(1).reshape(10, 28, 28)
         ours = networks.to_uint8(floats).numpy()
-        of_minus_one = images.read(saved(tmp_path, floats.numpy()), 28, (-1, 1))
+        of_minus_one = images.read(saved(tmp_path, floats.numpy()), 28, 1, (-1, 1))
         assert np.array_equal(of_minus_one, ours)
         assert len(np.unique(ours)) == 256
 
@@ -207,7 +207,7 @@ class TestFloats:
         black, white = span
         floats = (GOOD / 255 * (white - black) + black).astype(dtype)
         for layout in (floats, floats[:, None], np.stack([floats] * 3, -1)):
-            assert np.array_equal(images.read(saved(tmp_path, layout), 28, span), GOOD)
+            assert np.array_equal(images.read(saved(tmp_path, layout), 28, 1, span), GOOD)
 
     @pytest.mark.parametrize(
         ("floats", "span", "said"),
@@ -227,11 +227,11 @@ class TestFloats:
         self, floats: np.ndarray, span: tuple[int, int] | None, said: str, tmp_path: Path
     ) -> None:
         with pytest.raises(GanvasError, match=said):
-            images.read(saved(tmp_path, floats), 28, span)
+            images.read(saved(tmp_path, floats), 28, 1, span)
 
     def test_may_leave_it_by_rounding(self, tmp_path: Path) -> None:
         floats = np.where(GOOD == 255, np.float32(1.001), GOOD / np.float32(255))
-        assert np.array_equal(images.read(saved(tmp_path, floats), 28, (0, 1)), GOOD)
+        assert np.array_equal(images.read(saved(tmp_path, floats), 28, 1, (0, 1)), GOOD)
 
 
 class TestAnotherSize:
@@ -243,10 +243,10 @@ class TestAnotherSize:
             "--resize (bicubic, antialiased)"
         )
         with pytest.raises(GanvasError, match=re.escape(said)):
-            images.read(saved(tmp_path, self.LARGE), 28)
+            images.read(saved(tmp_path, self.LARGE), 28, 1)
 
     def test_is_read_where_any_size_will_do(self, tmp_path: Path) -> None:
-        read = images.read(saved(tmp_path, self.LARGE[:, None]), 28, any_size=True)
+        read = images.read(saved(tmp_path, self.LARGE[:, None]), 28, 1, any_size=True)
         assert np.array_equal(read, self.LARGE)
 
     @pytest.mark.parametrize("shape", [(120, 20, 28), (120, 0, 0), (120, 28)])
@@ -254,7 +254,7 @@ class TestAnotherSize:
         self, shape: tuple[int, ...], tmp_path: Path
     ) -> None:
         with pytest.raises(GanvasError, match=r"give \(N, 28, 28\)"):
-            images.read(saved(tmp_path, np.zeros(shape, np.uint8)), 28, any_size=True)
+            images.read(saved(tmp_path, np.zeros(shape, np.uint8)), 28, 1, any_size=True)
 
     @pytest.mark.parametrize("side", [8, 32, 64])
     def test_is_resized_as_another_implementation_does(self, side: int) -> None:
@@ -295,13 +295,13 @@ class TestAnotherSize:
 )
 def test_a_wrong_array(array: np.ndarray, said: str, tmp_path: Path) -> None:
     with pytest.raises(GanvasError, match=said) as refusal:
-        images.read(saved(tmp_path, array), 28)
+        images.read(saved(tmp_path, array), 28, 1)
     assert "\n" not in str(refusal.value) and "images.npy" in str(refusal.value)
 
 
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(GanvasError, match="no such file or folder"):
-        images.read(tmp_path / "nothing", 28)
+        images.read(tmp_path / "nothing", 28, 1)
 
 
 def bytes_of(save: Callable[..., None]) -> bytes:
@@ -324,14 +324,14 @@ NPY, NPZ = bytes_of(np.save), bytes_of(np.savez_compressed)
 def test_a_file_of_something_else_or_damaged(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "images").write_bytes(content)
     with pytest.raises(GanvasError, match=r"images: not a \.npy or \.npz file") as refusal:
-        images.read(tmp_path / "images", 28)
+        images.read(tmp_path / "images", 28, 1)
     assert "\n" not in str(refusal.value)
 
 
 def test_a_folder_without_images(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").touch()
     with pytest.raises(GanvasError, match=r"no image in this folder; give \.png, \.jpg"):
-        images.read(tmp_path, 28)
+        images.read(tmp_path, 28, 1)
 
 
 @pytest.mark.parametrize("kept", [0, 5, 100, 700])
@@ -340,7 +340,7 @@ def test_a_folder_with_a_file_that_is_no_image(kept: int, tmp_path: Path) -> Non
     Image.fromarray(GOOD[0]).save(buffer, "png")
     (tmp_path / "a.png").write_bytes(buffer.getvalue()[:kept])
     with pytest.raises(GanvasError, match=r"a\.png: no image can be read"):
-        images.read(tmp_path, 28)
+        images.read(tmp_path, 28, 1)
 
 
 def test_a_folder_with_an_image_that_would_fill_the_memory(
@@ -351,7 +351,7 @@ def test_a_folder_with_an_image_that_would_fill_the_memory(
         Image, "MAX_IMAGE_PIXELS", 100
     )  # Pillow's bound, above twice which it stops
     with pytest.raises(GanvasError, match=r"a\.png: no image can be read"):
-        images.read(tmp_path, 28)
+        images.read(tmp_path, 28, 1)
 
 
 @pytest.mark.parametrize(
@@ -369,11 +369,89 @@ def test_a_folder_with_an_image_that_is_not_grey(
 ) -> None:
     image.save(tmp_path / "a.png")
     with pytest.raises(GanvasError, match=rf"a\.png: {said}"):
-        images.read(tmp_path, 28)
+        images.read(tmp_path, 28, 1)
 
 
 def test_a_folder_of_several_sizes(tmp_path: Path) -> None:
     Image.new("L", (28, 28)).save(tmp_path / "a.png")
     Image.new("L", (20, 28)).save(tmp_path / "b.png")
     with pytest.raises(GanvasError, match=r"b\.png"):
-        images.read(tmp_path, 28)
+        images.read(tmp_path, 28, 1)
+
+
+class TestColour:
+    """Of a data set in colour."""
+
+    COLOUR = np.random.default_rng(3).integers(0, 256, (120, 28, 28, 3), dtype=np.uint8)
+
+    @pytest.mark.parametrize("first", [True, False])
+    def test_arrays_with_the_channels_first_or_last(self, first: bool, tmp_path: Path) -> None:
+        array = self.COLOUR.transpose(0, 3, 1, 2) if first else self.COLOUR
+        found = images.read(saved(tmp_path, array), 28, 3)
+        assert np.array_equal(found, self.COLOUR) and found.flags.c_contiguous
+
+    @pytest.mark.parametrize("span", [(0, 1), (-1, 1)])
+    def test_floats_that_a_training_left(self, span: tuple[int, int], tmp_path: Path) -> None:
+        black, white = span
+        floats = torch.from_numpy(self.COLOUR / 255 * (white - black) + black).permute(0, 3, 1, 2)
+        found = images.read(saved_tensor(tmp_path, floats.float()), 28, 3, span)
+        assert np.array_equal(found, self.COLOUR)
+
+    @pytest.mark.parametrize("ending", ["png", "bmp", "webp"])
+    def test_folders_where_a_grey_image_may_be_among_the_others(
+        self, ending: str, tmp_path: Path
+    ) -> None:
+        expected = self.COLOUR.copy()
+        expected[7] = GOOD[7][..., None]
+        for index, image in enumerate(expected):
+            grey = Image.fromarray(GOOD[7]) if index == 7 else Image.fromarray(image)
+            grey.save(tmp_path / f"{index:03}.{ending}", lossless=True)
+        assert np.array_equal(images.read(tmp_path, 28, 3), expected)
+
+    def test_images_that_happen_to_be_grey(self, tmp_path: Path) -> None:
+        """What a poor generator of colour images makes is scored, as poor as it is."""
+        grey = np.stack([GOOD] * 3, -1)
+        assert np.array_equal(images.read(saved(tmp_path, grey), 28, 3), grey)
+
+    @pytest.mark.parametrize("array", [GOOD, GOOD[:, None], GOOD[..., None]])
+    def test_grey_images_are_refused(self, array: np.ndarray, tmp_path: Path) -> None:
+        said = r"images\.npy: grey, the real images are in colour; give \(N, 28, 28, 3\)"
+        with pytest.raises(GanvasError, match=said):
+            images.read(saved(tmp_path, array), 28, 3)
+
+    def test_a_folder_of_grey_images_is_refused(self, tmp_path: Path) -> None:
+        for index, image in enumerate(GOOD):
+            Image.fromarray(image).save(tmp_path / f"{index:03}.png")
+        with pytest.raises(GanvasError, match="grey, the real images are in colour"):
+            images.read(tmp_path, 28, 3)
+
+    @pytest.mark.parametrize(
+        ("array", "said"),
+        [
+            (COLOUR[:, :20], r"shape \(120, 20, 28, 3\); give \(N, 28, 28, 3\) colour images$"),
+            (COLOUR[..., :2], r"shape \(120, 28, 28, 2\); give \(N, 28, 28, 3\) colour images$"),
+            (COLOUR[0, 0], r"shape \(28, 3\); give \(N, 28, 28, 3\) colour images$"),
+            (COLOUR[:, :20, :20], "images of 20 pixels a side, the real ones have 28"),
+            (COLOUR[:99], "99 images; give at least 100"),
+            (COLOUR // 255, "no values but 0, 1, as of floats"),
+            (COLOUR / 255, "float64 from 0 to 1; give uint8"),
+        ],
+    )
+    def test_a_wrong_array(self, array: np.ndarray, said: str, tmp_path: Path) -> None:
+        with pytest.raises(GanvasError, match=said):
+            images.read(saved(tmp_path, array), 28, 3)
+
+    @pytest.mark.parametrize("mode", ["RGBA", "LA", "CMYK"])
+    def test_a_folder_with_an_image_of_another_mode(self, mode: str, tmp_path: Path) -> None:
+        path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
+        Image.new(mode, (28, 28)).save(path)
+        with pytest.raises(GanvasError, match=f"an image of mode {mode}; convert it to mode RGB"):
+            images.read(tmp_path, 28, 3)
+
+    def test_another_size_is_resized_colour_by_colour(self) -> None:
+        resized = images.resized(self.COLOUR, 16)
+        assert resized.shape == (120, 16, 16, 3) and resized.dtype == np.uint8
+        for channel in range(3):
+            alone = np.ascontiguousarray(self.COLOUR[..., channel])
+            assert np.array_equal(resized[..., channel], images.resized(alone, 16))
+        assert images.resized(self.COLOUR, 28) is self.COLOUR

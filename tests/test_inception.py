@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pooch
 import pytest
+import pytorch_fid.fid_score
 import pytorch_fid.inception
 import torch
+from PIL import Image
 from torch import nn
 from weights import random_weights
 
+from ganvas import layout
 from ganvas.errors import GanvasError
 from ganvas.evaluation import inception
 
@@ -62,20 +65,34 @@ def blobs(count, seed):
 
 
 class TestNetwork:
-    def test_features_are_pytorch_fids(self, seen, file, monkeypatch):
+    @pytest.fixture
+    def theirs(self, file, monkeypatch):
         monkeypatch.setattr(
             pytorch_fid.inception,
             "load_state_dict_from_url",
             lambda *_, **__: torch.load(file, weights_only=True),
         )
+        return pytorch_fid.inception.InceptionV3([3]).eval()
+
+    def test_features_of_colour_are_those_that_pytorch_fid_reads_from_files(
+        self, network, theirs, tmp_path
+    ):
+        images = torch.cat([blobs(3, seed) for seed in (1, 2, 3)], dim=1)
+        paths = [tmp_path / f"{number}.png" for number in range(3)]
+        for path, image in zip(paths, layout.for_files(images.numpy()), strict=True):
+            Image.fromarray(image).save(path)
+        found = pytorch_fid.fid_score.get_activations(paths, theirs, num_workers=0)
+        torch.testing.assert_close(
+            network(images)[0], torch.from_numpy(found).float(), rtol=1e-4, atol=1e-5
+        )
+
+    def test_features_are_pytorch_fids(self, seen, theirs):
         images = blobs(3, seed=1)
         with torch.no_grad():
-            theirs = pytorch_fid.inception.InceptionV3([3]).eval()(
-                images.expand(-1, 3, -1, -1) / 255
-            )[0]
+            expected = theirs(images.expand(-1, 3, -1, -1) / 255)[0]
         mine, _ = seen
         assert mine.dtype == torch.float32 and mine.shape == (3, 2048)
-        torch.testing.assert_close(mine, theirs.flatten(1), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(mine, expected.flatten(1), rtol=1e-4, atol=1e-5)
 
     def test_logits_are_those_without_the_bias(self, seen, file):
         classifier = torch.load(file, weights_only=True)

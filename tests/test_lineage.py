@@ -50,7 +50,8 @@ def test_a_row_holds_everything_about_a_model(made: Path, monkeypatch: pytest.Mo
     for kind in ("deps", "outs"):
         recorded = {item["path"]: item["md5"] for item in entry[kind]}
         assert json.loads(tags[f"dvc.train.{kind}"]) == recorded
-    assert json.loads(tags["dvc.train.params"]) == entry["params"]["params.yaml"]
+    of_data = {f"datasets.{k}": v for k, v in entry["params"]["data/datasets.json"].items()}
+    assert json.loads(tags["dvc.train.params"]) == entry["params"]["params.yaml"] | of_data
     assert tags["mlflow.source.git.dirty"] == "false"
     inputs = {
         (each.dataset.name, each.dataset.digest, each.tags[0].value)

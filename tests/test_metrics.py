@@ -51,6 +51,16 @@ def images(count, seed=0, side=28):
     return np.random.default_rng(seed).integers(0, 256, (count, side, side), dtype=np.uint8)
 
 
+def colour(count, seed=0, side=28):
+    """As in files; of the channels of one image none is like another."""
+    return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+def first(images):
+    """Images in colour with their channels first, as networks have them."""
+    return images.transpose(0, 3, 1, 2)
+
+
 def shuffled(array, seed=5):
     return array[np.random.default_rng(seed).permutation(len(array))]
 
@@ -627,6 +637,27 @@ class TestMemorisation:
         assert (mine == rows).all()
         np.testing.assert_allclose(mine_distances, distances, rtol=1e-9)
 
+    @pytest.mark.parametrize("side", [8, 32])
+    def test_nearest_in_colour_is_scikit_learns_however_the_channels_stand(self, side):
+        fake, train = colour(60, 1, side), colour(500, 2, side)
+        search = sklearn.neighbors.NearestNeighbors(n_neighbors=5, algorithm="brute")
+        search.fit(train.reshape(500, -1).astype(np.float64))
+        distances, rows = search.kneighbors(fake.reshape(60, -1).astype(np.float64))
+        for a, b in ((fake, train), (first(fake), train), (fake, torch.from_numpy(first(train)))):
+            mine, mine_distances = memorisation.nearest(a, b, k=5)
+            assert (mine == rows).all()
+            np.testing.assert_allclose(mine_distances, distances, rtol=1e-9)
+        assert memorisation.memorisation(first(train)[5:20], train, colour(50, 3, side)) == 1
+
+    def test_nearest_in_colour_is_exact_for_the_brightest_and_darkest_images(self):
+        black = np.zeros((1, 64, 64, 3), dtype=np.uint8)
+        red = black.copy()
+        red[..., 0] = 1
+        train = np.concatenate([black + 255, black + 1, red, black])
+        rows, distances = memorisation.nearest(black, train, k=4)
+        assert rows.tolist() == [[3, 2, 1, 0]]
+        assert (distances**2).round(6).tolist() == [[0, 64**2, 3 * 64**2, 3 * 255**2 * 64**2]]
+
     def test_nearest_is_exact_for_the_brightest_and_darkest_images(self):
         """All black, all white: the largest sums there are; one grey level must still tell."""
         black = np.zeros((1, 32, 32), dtype=np.uint8)
@@ -668,9 +699,11 @@ class TestMemorisation:
         ("fake", "train", "k", "message"),
         [
             (images(5) / 255, images(5), 1, "uint8"),
-            (np.zeros((5, 3, 28, 28), np.uint8), images(5), 1, "grey images"),
-            (np.zeros((0, 28, 28), np.uint8), images(5), 1, "grey images"),
-            (images(5, side=20), images(5), 1, "400 pixels"),
+            (np.zeros((5, 2, 28, 28), np.uint8), images(5), 1, "needs images"),
+            (np.zeros((5, 784), np.uint8), images(5), 1, "needs images"),
+            (np.zeros((0, 28, 28), np.uint8), images(5), 1, "needs images"),
+            (images(5, side=20), images(5), 1, "400 values"),
+            (np.zeros((5, 28, 28, 3), np.uint8), images(5), 1, "2352 values"),
             (images(5), images(5), 6, "6 of 5"),
         ],
     )
@@ -682,7 +715,7 @@ class TestMemorisation:
 def measured(real, fake, pixels, fake_pixels, seed=0):
     """What every measure says; images of three classes in turn."""
     labelled = [measures.Labelled(x, torch.arange(len(x.features)) % 3) for x in (real, fake)]
-    sides = dict.fromkeys(("features", "classes"), (real, fake))
+    sides = dict.fromkeys(("features", "probabilities", "classes"), (real, fake))
     sides |= dict.fromkeys(("features of classes", "answers"), labelled)
     sides["pixels"] = pixels, fake_pixels
     found = {}

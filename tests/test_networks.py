@@ -20,10 +20,11 @@ CONCATENATED = [name for name in CONDITIONAL if RECIPES[name].classes == "concat
 
 
 def architecture(name: str, **changes: Any) -> Architecture:
-    """Of a recipe, for images of 28 pixels and, where it is told them, ten classes."""
+    """Of a recipe, for grey images of 28 pixels and, where it is told them, ten classes."""
     recipe = RECIPES[name].model_dump()
     counts = [60] * CLASSES if recipe["classes"] != "none" else []
-    return Architecture.read(recipe | {"image_size": 28, "class_counts": counts} | changes)
+    facts = {"channels": 1, "image_size": 28, "class_counts": counts}
+    return Architecture.read(recipe | facts | changes)
 
 
 def build(name: str, seed: int = 0, **changes: Any) -> tuple[Generator, Discriminator]:
@@ -136,12 +137,16 @@ class TestGan:
         linear = (784 + 1) * 512 + (512 + 1) * 256 + (256 + 1) * 1
         assert parameters(discriminator) == linear == 533_505
 
+    @pytest.mark.parametrize("channels", [1, 3])
     @pytest.mark.parametrize("side", [8, 28, 64])
-    def test_follows_the_image_size(self, side: int) -> None:
-        generator, discriminator = build("gan", latent_dim=7, image_size=side)
-        images = generator(torch.randn(2, 7))
-        assert images.shape == (2, 1, side, side)
-        assert discriminator(images).shape == (2, 1)
+    def test_follows_the_images(self, channels: int, side: int) -> None:
+        pair = build("gan", latent_dim=7, channels=channels, image_size=side)
+        images = pair[0](torch.randn(2, 7))
+        assert images.shape == (2, channels, side, side)
+        assert pair[1](images).shape == (2, 1)
+        values = channels * side**2
+        assert layers(pair[0])[-2] == ("linear", 1024, values, True)
+        assert layers(pair[1])[0] == ("linear", values, 512, True)
 
     def test_weights_are_drawn_layer_by_layer_the_generators_first(self) -> None:
         """PyTorch's own, so that a seed gives the weights that it has always given."""
@@ -194,17 +199,91 @@ class TestDcgan:
             ("down", 128, 1, 4, 1, 0, False),
         ]
 
-    def test_sides_run_4_7_14_28_and_back(self) -> None:
-        generator, discriminator = build("dcgan")
-        sides: dict[str, list[int]] = {"up": [], "down": []}
+    @pytest.mark.parametrize(
+        "sides",
+        [
+            *([4, 7, 14, 28], [4, 8, 16, 32], [3, 6, 12, 24, 48], [4, 8, 16, 32, 64]),
+            *([4, 8], [3, 6, 11, 21, 41], [4, 7, 13, 25, 50], [4, 8, 15, 30]),
+        ],
+    )
+    def test_sides_are_halved_down_to_4_or_less_and_back(self, sides: list[int]) -> None:
+        """Of any size, beside those that params.yaml names."""
+        few: dict[str, list[int]] = {"generator_widths": [8], "discriminator_widths": [8]}
+        generator, discriminator = build("dcgan", image_size=sides[-1], channels=3, **few)
+        seen: dict[str, list[int]] = {"up": [], "down": []}
         for network in (generator, discriminator):
             for layer in weighted(network):
                 kind = str(describe(layer)[0])
                 layer.register_forward_hook(
-                    lambda _, __, output, kind=kind: sides[kind].append(output.shape[-1])
+                    lambda _, __, output, kind=kind: seen[kind].append(output.shape[-1])
                 )
-        discriminator(generator(torch.randn(2, 100)))
-        assert sides == {"up": [4, 7, 14, 28], "down": [14, 7, 4, 1]}
+        assert discriminator(generator(torch.randn(2, 100))).shape == (2, 1)
+        assert seen == {"up": sides, "down": [*sides[-2::-1], 1]}
+
+    @pytest.mark.parametrize("side", [48, 64])
+    def test_widths_that_a_size_has_more_of_are_doubled_away_from_the_image(
+        self, side: int
+    ) -> None:
+        widths = {
+            "generator_widths": [256, 128, 64, 32],
+            "discriminator_widths": [32, 64, 128, 256],
+        }
+        pairs = build("dcgan", image_size=side), build("dcgan", image_size=side, **widths)
+        assert all(equal(*both) for both in zip(*pairs, strict=True))
+        base = {"generator_widths": [32], "discriminator_widths": [32]}
+        assert all(
+            equal(*both)
+            for both in zip(pairs[0], build("dcgan", image_size=side, **base), strict=True)
+        )
+        own = build("dcgan", image_size=side, generator_widths=[7, 5, 4, 3])
+        assert [layer[2] for layer in layers(own[0]) if layer[0] == "up"] == [7, 5, 4, 3, 1]
+
+    @pytest.mark.parametrize("side", [32, 64])
+    def test_is_pytorchs_example(self, side: int) -> None:
+        """Its main.py at 64 pixels; at 32, what is made of it for CIFAR: a stage less."""
+        nz, ngf, ndf, nc, large = 100, 64, 64, 3, side == 64
+        generator = nn.Sequential(
+            nn.ConvTranspose2d(nz, ngf * 8, 4, 1, 0, bias=False),
+            *(nn.BatchNorm2d(ngf * 8), nn.ReLU(True)),
+            nn.ConvTranspose2d(ngf * 8, ngf * 4, 4, 2, 1, bias=False),
+            *(nn.BatchNorm2d(ngf * 4), nn.ReLU(True)),
+            nn.ConvTranspose2d(ngf * 4, ngf * 2, 4, 2, 1, bias=False),
+            *(nn.BatchNorm2d(ngf * 2), nn.ReLU(True)),
+            nn.ConvTranspose2d(ngf * 2, ngf, 4, 2, 1, bias=False),
+            *(nn.BatchNorm2d(ngf), nn.ReLU(True)),
+            nn.ConvTranspose2d(ngf, nc, 4, 2, 1, bias=False),
+            nn.Tanh(),
+        )
+        discriminator = nn.Sequential(
+            *(nn.Conv2d(nc, ndf, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True)),
+            nn.Conv2d(ndf, ndf * 2, 4, 2, 1, bias=False),
+            *(nn.BatchNorm2d(ndf * 2), nn.LeakyReLU(0.2, inplace=True)),
+            nn.Conv2d(ndf * 2, ndf * 4, 4, 2, 1, bias=False),
+            *(nn.BatchNorm2d(ndf * 4), nn.LeakyReLU(0.2, inplace=True)),
+            nn.Conv2d(ndf * 4, ndf * 8, 4, 2, 1, bias=False),
+            *(nn.BatchNorm2d(ndf * 8), nn.LeakyReLU(0.2, inplace=True)),
+            nn.Conv2d(ndf * 8, 1, 4, 1, 0, bias=False),
+        )
+        if not large:
+            generator = nn.Sequential(
+                nn.ConvTranspose2d(nz, ngf * 4, 4, 1, 0, bias=False), *generator[4:]
+            )
+            discriminator = nn.Sequential(
+                *discriminator[:8], nn.Conv2d(ndf * 4, 1, 4, 1, 0, bias=False)
+            )
+        widths = {"generator_widths": [256, 128, 64], "discriminator_widths": [64, 128, 256]}
+        ours = build("dcgan", seed=7, channels=nc, image_size=side, **widths)
+        counts = (3_576_704, 2_765_568) if large else (1_068_928, 663_296)
+        assert (parameters(generator), parameters(discriminator)) == counts
+        assert (parameters(ours[0]), parameters(ours[1])) == counts
+        # Weight for weight in the same order, and so the same function.
+        for plain, network in zip((generator, discriminator), ours, strict=True):
+            keys, state = plain.state_dict().keys(), network.state_dict()
+            plain.load_state_dict(dict(zip(keys, state.values(), strict=True)))
+        images = ours[0](z := torch.randn(4, nz))
+        assert images.shape == (4, nc, side, side)
+        torch.testing.assert_close(images, generator(z[:, :, None, None]))
+        torch.testing.assert_close(ours[1](images), discriminator(images).flatten(1))
 
     def test_has_as_many_weights_as_the_layers_add_up_to(self) -> None:
         generator, discriminator = build("dcgan")
@@ -301,12 +380,16 @@ class TestDcganDense:
             ("linear", 128 * 7 * 7, 1, True),
         ]
 
-    @pytest.mark.parametrize("side", [8, 28, 32])
-    def test_follows_the_image_size(self, side: int) -> None:
-        generator, discriminator = build("dcgan_dense", image_size=side)
-        images = generator(torch.randn(2, 100))
-        assert images.shape == (2, 1, side, side)
-        assert discriminator(images).shape == (2, 1)
+    @pytest.mark.parametrize("channels", [1, 3])
+    @pytest.mark.parametrize("side", [8, 28, 32, 48, 64])
+    def test_follows_the_images(self, channels: int, side: int) -> None:
+        pair = build("dcgan_dense", channels=channels, image_size=side)
+        images = pair[0](torch.randn(2, 100))
+        assert images.shape == (2, channels, side, side)
+        assert pair[1](images).shape == (2, 1)
+        assert layers(pair[0])[0] == ("linear", 100, 128 * (side // 4) ** 2, False)
+        assert layers(pair[0])[-2] == ("up", 64, channels, 4, 2, 1, True)
+        assert layers(pair[1])[0] == ("down", channels, 64, 4, 2, 1, True)
 
 
 class TestInfoganLucic:
@@ -414,6 +497,21 @@ class TestOthersDifferInWhatTheirRecipesSay:
 
 @pytest.mark.parametrize("name", RECIPES)
 class TestEachRecipe:
+    @pytest.mark.parametrize("side", [28, 32, 48, 64])
+    def test_makes_colour_images_of_every_size_that_is_asked_for(
+        self, name: str, side: int
+    ) -> None:
+        generator, discriminator = build(name, channels=3, image_size=side)
+        images = draw(generator, name, 3)
+        assert images.shape == (3, 3, side, side)
+        assert not torch.equal(images[:, 0], images[:, 1])
+        images.retain_grad()
+        logits = judge(discriminator, name, images)
+        assert len(logits) == 3
+        logits[0].sum().backward()
+        assert images.grad is not None
+        assert (images.grad.abs().sum((0, 2, 3)) > 0).all(), "it looks at each of the colours"
+
     def test_shapes_and_range(self, name: str) -> None:
         generator, discriminator = build(name)
         stream = torch.Generator().manual_seed(0)
@@ -671,24 +769,24 @@ class TestWhatCannotBeBuilt:
         ("name", "changes", "message"),
         [
             (
-                "dcgan",
-                {"image_size": 32},
-                "dcgan makes images of 28 pixels, not 32; set image_size",
-            ),
-            (
                 "dcgan_dense",
                 {"image_size": 30},
                 "image_size: 30 is not allowed; a multiple of 4 is",
             ),
             (
                 "dcgan",
-                {"generator_widths": [128, 64]},
-                r"generator_widths: \[128, 64\] is not allowed; network dcgan takes 3$",
+                {"generator_widths": []},
+                r"generator_widths: \[\] is not allowed; network dcgan takes 1 to 3 at 28 pixels$",
             ),
             (
                 "dcgan",
-                {"discriminator_widths": [32, 64, 128, 256]},
-                "discriminator_widths: .* is not allowed; network dcgan takes 3$",
+                {"discriminator_widths": [32, 64, 128, 256], "image_size": 32},
+                "discriminator_widths: .* is not allowed; network dcgan takes 1 to 3 at 32 pixels$",
+            ),
+            (
+                "dcgan",
+                {"generator_widths": [5, 4, 3, 2, 1], "image_size": 64},
+                "generator_widths: .* is not allowed; network dcgan takes 1 to 4 at 64 pixels$",
             ),
             (
                 "gan",

@@ -13,6 +13,7 @@ import pytest
 import torch
 import torchvision
 from ruamel.yaml import YAML
+from safetensors.numpy import save
 from sklearn.datasets import load_digits
 
 from ganvas import files
@@ -55,7 +56,9 @@ class TestDigits:
         download_stage.main(digits)
         normalize_stage.main(digits)
         folder = Path("data/normalized/digits")
-        assert {path.name for path in folder.iterdir()} == {f"{s}.safetensors" for s in SPLITS}
+        made = {*(f"{split}.safetensors" for split in SPLITS), "classes.json"}
+        assert {path.name for path in folder.iterdir()} == made
+        assert digits.class_names == [*"0123456789"]
         for split, count in zip(SPLITS, (1097, 200, 500), strict=True):
             loaded = datasets.load(folder, split)
             assert loaded.images.shape == (count, 1, 28, 28)
@@ -282,6 +285,18 @@ class TestOnDisk:
         loaded = datasets.load(tmp_path, "train")
         assert torch.equal(loaded.images, tensors["images"])
         assert torch.equal(loaded.labels, tensors["labels"])
+
+    @pytest.mark.parametrize("count", [0, 1, 300])
+    @pytest.mark.parametrize("labelled", [False, True])
+    def test_is_what_safetensors_writes(self, tmp_path: Path, count: int, labelled: bool) -> None:
+        colour = np.random.default_rng(0).integers(0, 256, (count, 5, 5, 3), dtype=np.uint8)
+        arrays = {"images": colour.transpose(0, 3, 1, 2)}  # not as they lie in memory
+        arrays |= (
+            {"labels": np.arange(count), "a": np.arange(count, dtype=np.uint8)} if labelled else {}
+        )
+        normalize.write(tmp_path / "train.safetensors", arrays)
+        expected = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        assert (tmp_path / "train.safetensors").read_bytes() == expected
 
     @pytest.mark.parametrize("content", [None, b"", b"damaged"])
     def test_file_that_is_none_is_named(self, tmp_path: Path, content: bytes | None) -> None:

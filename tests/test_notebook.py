@@ -22,8 +22,9 @@ import ganvas
 from ganvas import config, parts, pictures, progress
 from ganvas.data import download
 from ganvas.drawing import sampling
+from ganvas.notebook import models
 from ganvas.notebook.models import Model
-from ganvas.training import checkpoints
+from ganvas.training import checkpoints, overfitting
 from ganvas.training import run as training
 from ganvas.workflow import generators
 
@@ -186,6 +187,32 @@ class TestTraining:
         with pytest.raises(ganvas.GanvasError, match=r"^params\.yaml: neither .* pip install -e$"):
             small(images)
 
+    def test_shows_how_the_discriminator_fares_with_held_out_images(
+        self, images: np.ndarray, labels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(models, "LONGEST", 10)
+        train, held_out = (images[:80], labels[:80]), (images[80:], labels[80:])
+        alone = small(*train, "cgan", epochs=5)  # of five iterations
+        names = ("iteration", *overfitting.OUTPUTS)
+        assert {key: len(values) for key, values in alone.outputs.items()} == dict.fromkeys(
+            names, 0
+        )
+        model = small(*train, "cgan", epochs=5, validation=held_out)
+        assert model.outputs["iteration"].tolist() == [10, 20]
+        assert np.array_equal(alone.draw(9), model.draw(9))
+        shorter = small(*train, "cgan", epochs=4, validation=held_out)
+        tensors = (
+            {"images": torch.tensor(of_images), "labels": torch.tensor(of_labels)}
+            for of_images, of_labels in (train, held_out)
+        )
+        outputs = overfitting.Probe(shorter.engine, *tensors).measure()
+        assert [model.outputs[name][-1] for name in overfitting.OUTPUTS] == outputs
+        few = small(*train, "cgan", epochs=2, validation=(images[80:82], [1, 2]))
+        assert len(few.outputs["train_logit"]) == 1
+        monkeypatch.setattr(overfitting, "share", lambda outputs: 0.75)
+        with pytest.warns(UserWarning, match=r"by heart.* 75 %"):
+            model.train(1)
+
     def test_leaves_the_switches_of_pytorch_as_they_were(self, images: np.ndarray) -> None:
         torch.set_deterministic_debug_mode("warn")
         torch.backends.cudnn.benchmark = True
@@ -275,7 +302,7 @@ class TestModel:
         # One of the images that are drawn of all classes is among those of its own.
         assert np.array_equal(model.draw(50)[9], model.draw(50, label=int(asked[9]))[9])
         rows = [model.draw(10, label=label) for label in range(CLASSES)]
-        assert model.picture() == pictures.grid(np.concatenate(rows), 10, scale=2)
+        assert model.picture() == pictures.grid(np.concatenate(rows), 10)
 
     def test_that_is_told_none_takes_labels_and_leaves_them_alone(
         self, images: np.ndarray, labels: np.ndarray
@@ -283,7 +310,7 @@ class TestModel:
         model = small(images, labels)
         assert model.labels(5) is None
         assert np.array_equal(model.draw(5), small(images).draw(5))
-        assert model.picture() == pictures.grid(model.draw(100), 10, scale=2)
+        assert model.picture() == pictures.grid(model.draw(100), 10)
 
     def test_is_a_picture_and_a_line(self, images: np.ndarray) -> None:
         model = small(images)
@@ -321,7 +348,7 @@ class TestScores:
         assert "class_accuracy" not in found
         head, first, *_ = repr(found).splitlines()
         assert head.split() == ["measure", "value", "floor"] and first.startswith("fid ")
-        assert "histogram" not in repr(found) and len(found["histogram"]) == 10
+        assert "histogram" not in repr(found) and len(found["histogram"]) == 3
 
     def test_know_what_was_asked_for(self, scorer: ganvas.Scorer) -> None:
         images, labels = scorer._test
@@ -341,7 +368,7 @@ class TestScores:
             (
                 np.full((100, 8, 8), 9, np.uint8),
                 None,
-                "images: 8 pixels a side, the real ones have 16",
+                r"images: shape \(8, 8\), the real ones are \(16, 16\); score",
             ),
             (
                 np.full((100, 16, 16), 9, np.uint8),
@@ -360,12 +387,12 @@ class TestScores:
         ("train", "test", "words"),
         [
             (lambda i, n: i, lambda i, n: (i, n), "train: a ndarray; give images and their labels"),
-            (lambda i, n: (i, n), lambda i, n: (i, n + 8), "test: labels up to 10; the classifier"),
+            (lambda i, n: (i, n), lambda i, n: (i, n + 8), "test: labels up to 10, those of train"),
             (lambda i, n: (i, n), lambda i, n: (i[:50], n[:50]), "test: images: 50 images; give"),
             (
                 lambda i, n: (i, n),
                 lambda i, n: (np.repeat(np.repeat(i, 2, 2), 2, 3), n),
-                "test: images of 16 pixels, those of train have 8",
+                r"test: images \(1, 16, 16\), those of train are \(1, 8, 8\)",
             ),
         ],
     )
@@ -391,16 +418,27 @@ ERRORS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], object], str]] = {
     "floats": (lambda i, n: small(i / 255), "images: float64 from 0 to 1; give uint8 from 0"),
     "cut": (lambda i, n: small(i // 255), "images: no values but 0 and 1, as of floats cut"),
     "colour": (
-        lambda i, n: small(i.repeat(3, 1)),
-        r"images: shape \(120, 3, 8, 8\); give grey, square images",
+        lambda i, n: small(i.repeat(2, 1)),
+        r"images: shape \(120, 2, 8, 8\); give square images, grey, \(N, 1, H, W\)",
     ),
-    "oblong": (lambda i, n: small(i[..., :7]), r"images: shape \(120, 1, 8, 7\); give grey"),
+    "oblong": (lambda i, n: small(i[..., :7]), r"images: shape \(120, 1, 8, 7\); give square"),
+    "held out": (
+        lambda i, n: small(i, validation=np.full((9, 16, 16), 9, np.uint8)),
+        r"validation images: \(1, 16, 16\), where the others are \(1, 8, 8\)",
+    ),
+    "held out, without classes": (
+        lambda i, n: small(i, n, "cgan", validation=i),
+        r"validation labels: cgan is told classes; give the class of each image, integers \(120,",
+    ),
     "small": (lambda i, n: small(i[..., :7, :7]), "images: 7 pixels a side; give at least 8"),
     "none": (lambda i, n: small(i[:0]), "images: 0 images; give at least 1"),
     "few": (lambda i, n: small(i[:15]), "batch_size: 16 is more than the 15 training images"),
     "split": (lambda i, n: small((i, n)), "images: not all of one shape; give a tensor or an"),
-    "words": (lambda i, n: small("digits"), r"images: shape \(\); give grey, square images"),
-    "size": (lambda i, n: ganvas.train("dcgan", i), "dcgan makes images of 28 pixels, not 8"),
+    "words": (lambda i, n: small("digits"), r"images: shape \(\); give square images, grey"),
+    "size": (
+        lambda i, n: ganvas.train("dcgan_dense", np.pad(i, ((0, 0), (0, 0), (1, 1), (1, 1)))),
+        "dcgan_dense: image_size: 10 is not allowed; a multiple of 4 is",
+    ),
     "unlabelled": (lambda i, n: small(i, recipe="cgan"), "labels: cgan is told classes; give the"),
     "fewer labels": (
         lambda i, n: small(i, n[1:], "cgan"),

@@ -1,5 +1,6 @@
 """Stage params: recipes are checked against their networks, and their modules are linked."""
 
+import json
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from repositories import ROOT, edit, run
 
 from ganvas import parts
 from ganvas.errors import GanvasError
-from ganvas.workflow import instances, modules
+from ganvas.workflow import instances, modules, pipeline
 from stages import params as stage
 
 LINKS = {
@@ -94,20 +95,20 @@ def test_links_survive_a_move_of_the_repository(folder: Path) -> None:
 
 
 def test_a_network_that_cannot_make_the_images_stops_it_with_one_line(folder: Path) -> None:
-    edit(folder, image_size=32)
+    edit(folder, datasets__digits__image_size=30, matrix__models=["dcgan", "dcgan_dense"])
     done = run(folder, "python", "-m", "stages.params", check=False)
     assert done.returncode == 1
     assert done.stderr == (
-        "error: params.yaml: models.dcgan: dcgan makes images of 28 pixels, not 32; "
-        "set image_size: 28\n"
+        "error: params.yaml: models.dcgan_dense on digits: dcgan_dense: image_size: 30 is not "
+        "allowed; a multiple of 4 is\n"
     )
-    assert not (folder / "data/params.checked").exists()
+    assert not (folder / pipeline.SETTINGS).exists()
 
 
 def test_a_recipe_outside_the_matrix_forbids_nothing(folder: Path) -> None:
-    check(image_size=32, matrix__models=["gan"])
+    check(datasets__digits__image_size=30, matrix__models=["gan", "dcgan"])
     assert links("gan") == LINKS["gan"] | SHARED
-    assert (folder / "data/params.checked").exists()
+    assert (folder / pipeline.SETTINGS).exists()
 
 
 def test_a_data_set_may_have_a_network_of_its_own_in_a_recipe(folder: Path) -> None:
@@ -158,8 +159,9 @@ def test_each_recipe_links_all_that_it_names(folder: Path) -> None:
         ),
         ({"momentum": 0.5}, "momentum: 0.5 is for sgd, adam has betas; set it to 0.0"),
         (
-            {"generator_widths": [8], "network": "dcgan"},
-            "generator_widths: [8] is not allowed; network dcgan takes 3",
+            {"generator_widths": [8, 4, 2, 1], "network": "dcgan"},
+            "generator_widths: [8, 4, 2, 1] is not allowed; network dcgan takes 1 to 3 at 28 "
+            "pixels",
         ),
     ],
 )
@@ -168,7 +170,7 @@ def test_what_cannot_be_together_stops_it(
 ) -> None:
     with pytest.raises(GanvasError) as error:
         check(**{f"models__gan__{key}": value for key, value in changes.items()})
-    assert str(error.value) == f"params.yaml: models.gan: {said}"
+    assert str(error.value) == f"params.yaml: models.gan on digits: {said}"
 
 
 def test_a_penalty_beside_batch_norm_is_warned_of(
@@ -178,3 +180,35 @@ def test_a_penalty_beside_batch_norm_is_warned_of(
     said = set(capsys.readouterr().err.splitlines())  # of each data set
     assert len(said) == 1
     assert said.pop().startswith("warning: params.yaml: models.dcgan: penalties beside BatchNorm")
+
+
+class TestOwnImages:
+    def own(self, folder: str, **more: object) -> None:
+        settings = {"folder": folder, "channels": 3, "image_size": 32}
+        check(datasets__flowers=settings, matrix__datasets=["flowers"], **more)
+
+    def test_a_link_leads_to_them(
+        self, folder: Path, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        place = tmp_path_factory.mktemp("pictures")
+        self.own(str(place), matrix__models=["gan"])
+        assert Path("data/places/flowers").resolve() == place
+
+    def test_below_the_repository_the_link_survives_a_move(self, folder: Path) -> None:
+        (folder / "pictures").mkdir()
+        self.own("pictures", matrix__models=["gan"])
+        assert Path("data/places/flowers").readlink() == Path("../../pictures")
+
+    def test_where_there_are_none_one_line(self, folder: Path) -> None:
+        with pytest.raises(GanvasError, match=r"datasets.flowers.folder: nowhere: no such file or"):
+            self.own("nowhere")
+        assert not Path(pipeline.SETTINGS).exists()
+
+    def test_settings_are_written_with_defaults(self, folder: Path) -> None:
+        (folder / "pictures").mkdir()
+        self.own("pictures", matrix__models=["gan"])
+        settings = json.loads(Path(pipeline.SETTINGS).read_text())
+        assert settings["flowers"]["validation_share"] == 0.1
+        assert settings["flowers"]["models"]["dcgan"] == {}
+        assert settings["mnist"]["models"]["gan"] == {}
+        assert settings["digits"]["models"]["gan"]["epochs"] == 240

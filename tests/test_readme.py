@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from repositories import ROOT, copy, edit, ran, run
+from PIL import Image
+from repositories import ROOT, copy, edit, make, ran, run
 from ruamel.yaml import YAML
 
 import ganvas
@@ -84,7 +85,6 @@ def test_a_combination_is_written_as_the_readme_says(tmp_path: Path) -> None:
     assert insert(tmp_path, block) == "soft"
     entries = YAML(typ="safe").load(re.sub(r"(?m)^models:\n(?:  .*\n)+", "", block))
     edit(tmp_path, matrix__models=entries["matrix"]["models"])
-    edit(tmp_path, datasets__digits__models__soft=entries["datasets"]["digits"]["models"]["soft"])
     params = config.load(tmp_path / "params.yaml")
     assert params.matrix.models[-1] == "soft"
     recipe = params.recipe("digits", "soft")
@@ -115,3 +115,31 @@ def test_parts_are_added_as_the_readme_says(original: Path, tmp_path: Path) -> N
     named = {key: YAML(typ="safe").load(value) for key, value in re.findall(r"(\w+): (.*)", own)}
     assert len(named) == 5
     assert {key: facts[key] for key in named} == named
+
+
+def test_own_images_are_trained_on_as_the_readme_says(tmp_path: Path) -> None:
+    lines, command = blocks("Your own images")
+    pictures, random = tmp_path / "home/pictures/flowers", np.random.default_rng(0)
+    for name in ("roses", "tulips"):
+        (pictures / name).mkdir(parents=True)
+        for index in range(300):
+            pixels = random.integers(0, 256, (40, 50, 3), np.uint8)
+            Image.fromarray(pixels).save(pictures / name / f"{index}.jpg")
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    written = YAML(typ="safe").load(lines)
+    make(folder, matrix=written["matrix"], datasets__flowers=written["datasets"]["flowers"])
+    # Quicker than what people wait for.
+    quick = {"epochs": 1, "checkpoint_every": 1}
+    edit(folder, datasets__flowers__models={"dcgan": quick}, tracking__enabled=False)
+    edit(folder, classifier__epochs=1, select__images=100, evaluate__images=100)
+    done = run(folder, *command.split(), HOME=str(tmp_path / "home"))
+    assert "600 of 600 images read" in done.stdout
+    assert (folder / "reports/flowers/index.html").exists()
+
+
+def test_the_keys_of_own_images_are_all_there_with_their_defaults() -> None:
+    table = re.findall(r"^\| `(\w+)` \| `?([^|`]+)`? \|", section("Your own images"), re.MULTILINE)
+    fields = config.Dataset.model_fields
+    said = {key: YAML(typ="safe").load(value) for key, value in table if key != "extractors"}
+    assert said == {key: fields[key].default for key in config.OF_FOLDERS}

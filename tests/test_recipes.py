@@ -19,6 +19,7 @@ from ganvas import config, devices
 from ganvas.data import datasets
 from ganvas.training import run as training
 from ganvas.training.engine import Engine
+from ganvas.training.overfitting import Probe
 
 NAMES = [name for name in config.load().models if name not in ("gan", "dcgan")]
 TINY = {"epochs": 1, "batch_size": 32, "checkpoint_every": 1}
@@ -84,14 +85,17 @@ def test_killed_and_begun_again_it_makes_the_bytes_of_an_unbroken_training(
 ) -> None:
     params = config.load(trained / "params.yaml")
     recipe, settings = params.recipe("digits", name), params.train
-    data = datasets.load(trained / "data/normalized/digits", "train")._asdict()
+    data, held_out = (
+        datasets.load(trained / "data/normalized/digits", split).tensors()
+        for split in ("train", "validation")
+    )
     engine = Engine(
         recipe, data, params.seed, devices.choose("cpu"), settings.precision, settings.log_every
     )
     plan = training.Plan(
         recipe.epochs, recipe.checkpoint_every, settings.pictures, settings.log_every, 60
     )
-    unbroken = training.Run(tmp_path / "run", engine, plan)
+    unbroken = training.Run(tmp_path / "run", engine, plan, Probe(engine, data, held_out))
     for _ in unbroken.go_on():
         pass
     unbroken.export(tmp_path / "made", {})

@@ -1,5 +1,6 @@
 """A training on disk: it goes on from its state, to the byte, and nothing stale is picked up."""
 
+import json
 import logging
 import os
 import random
@@ -11,11 +12,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from repositories import environment
 
-from ganvas import config, files
+from ganvas import config, files, pictures
 from ganvas.data import normalize
 from ganvas.errors import GanvasError
 from ganvas.training import run
@@ -130,6 +133,39 @@ def test_dcgan_goes_on_to_the_byte_too(images: torch.Tensor, tmp_path: Path) -> 
     for current, out in ((whole, tmp_path / "a"), (second, tmp_path / "b")):
         current.export(out, {})
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+@pytest.mark.parametrize(("model", "side"), [("gan", 32), ("dcgan", 48)])
+def test_images_in_colour_are_drawn_in_colour_and_go_on_to_the_byte(
+    model: str, side: int, tmp_path: Path
+) -> None:
+    stream = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (40, 3, side, side), generator=stream, dtype=torch.uint8)
+    few = {"generator_widths": [8], "discriminator_widths": [8]}
+    plan = run.Plan(epochs=1, checkpoint_every=1, pictures=[2, 4], log_every=2, save_seconds=60)
+    whole, first = (start(tmp_path / name, images, plan, model, **few) for name in ("a", "b"))
+    list(whole.go_on())
+    next(first.go_on())
+    first.save()
+    second = start(tmp_path / "b", images, plan, model, **few)
+    assert second.engine.iteration == 2
+    list(second.go_on())
+    for current in (whole, second):
+        current.export(current.folder / "out", {})
+    assert contents(tmp_path / "a/out") == contents(tmp_path / "b/out")
+    architecture = json.loads((tmp_path / "a/out/generator/architecture.json").read_text())
+    assert (architecture["channels"], architecture["image_size"]) == (3, side)
+    drawn = whole.engine.method.draw(whole.engine)
+    assert drawn.shape == (5, 5, 3, side, side)
+    with Image.open(tmp_path / "a/out/progress/iteration-0000005.png") as picture:
+        assert picture.mode == "RGB"
+        scale = pictures.enlargement(side)
+        assert picture.size == (((side + 2) * 5 + 2) * scale,) * 2
+        left, top = 2 + (side + 2) * 3, 2 + (side + 2) * 1  # of the fourth in the second row
+        cut = np.asarray(picture)[::scale, ::scale][top : top + side, left : left + side]
+    assert np.array_equal(cut, drawn[1, 3].permute(1, 2, 0).numpy())
+    with Image.open(tmp_path / "a/out/progress.gif") as animation:
+        assert animation.n_frames == 3
 
 
 def test_weights_that_are_not_finite_are_never_exported(

@@ -12,7 +12,7 @@ from recipes import Recorder
 from torch import Tensor
 
 from ganvas import networks, pictures, seeds
-from ganvas.drawing import sampling
+from ganvas.drawing import sampling, walks
 from ganvas.errors import GanvasError
 from ganvas.networks import Generator, to_uint8
 
@@ -70,6 +70,31 @@ class TestImages:
         before = {key: value.clone() for key, value in generator.state_dict().items()}
         sampling.images(generator, 10, seed=3)
         assert all(torch.equal(v, before[k]) for k, v in generator.state_dict().items())
+
+
+class TestColour:
+    """What is drawn has its channels last, as files and pictures do; the generator's are first."""
+
+    @pytest.fixture(params=["gan", "dcgan", "cdcgan"])
+    def generator(self, request: pytest.FixtureRequest) -> Generator:
+        facts = {"latent_dim": LATENT, "channels": 3, "image_size": 32}
+        return networks.build(recipes.architecture(request.param, **facts), seed=1)[0].eval()
+
+    def test_images(self, generator: Generator) -> None:
+        images, asked = sampling.images(generator, 3, 7), sampling.asked(generator, 3, 7)
+        assert images.shape == (3, 32, 32, 3) and images.dtype == np.uint8
+        assert images.flags.c_contiguous
+        z = networks.latent(generator, sampling.BATCH, generator=seeds.generator(7, "samples"))
+        with torch.no_grad():
+            first = to_uint8(generator(z[:3], asked)).permute(0, 2, 3, 1).numpy()
+        assert np.abs(images.astype(int) - first).max() <= 1  # products of other shapes
+        assert (images[..., 0] != images[..., 1]).any()
+
+    def test_walks_and_classes(self, generator: Generator) -> None:
+        assert sampling.interpolation(generator, 4, 7).shape == (20, 32, 32, 3)
+        assert walks.walk(generator, 6, 7).shape == (6, 32, 32, 3)
+        if generator.classes:
+            assert sampling.of_each_class(generator, 2, 7).shape == (6, 32, 32, 3)
 
 
 class TestUniform:
@@ -214,7 +239,7 @@ class TestGrid:
     images = np.arange(1, 6, dtype=np.uint8)[:, None, None] * np.full((5, 3, 2), 40, np.uint8)
 
     def test_lays_images_row_by_row_with_black_between(self) -> None:
-        picture = np.asarray(pictures.grid(self.images, columns=3, gap=1))
+        picture = np.asarray(pictures.grid(self.images, columns=3, gap=1, scale=1))
         b = 0
         row = [
             [b, 40, 40, b, 80, 80, b, 120, 120, b],
@@ -224,13 +249,13 @@ class TestGrid:
         np.testing.assert_array_equal(picture, np.array(expected, np.uint8), strict=True)
 
     def test_has_a_frame_of_two_pixels(self) -> None:
-        picture = np.asarray(pictures.grid(self.images[:1], columns=1))
+        picture = np.asarray(pictures.grid(self.images[:1], columns=1, scale=1))
         assert picture.shape == (7, 6)
         assert (picture[2:5, 2:4] == 40).all() and picture.sum() == 6 * 40
 
     def test_of_five_by_five_digits(self) -> None:
         images = np.random.default_rng(0).integers(0, 256, (25, 28, 28), dtype=np.uint8)
-        picture = np.asarray(pictures.grid(images, columns=5))
+        picture = np.asarray(pictures.grid(images, columns=5, scale=1))
         assert picture.shape == (152, 152)
         for index, (row, column) in enumerate(itertools.product(range(5), repeat=2)):
             top, left = 2 + 30 * row, 2 + 30 * column
@@ -238,9 +263,22 @@ class TestGrid:
 
     @pytest.mark.parametrize("scale", [1, 2, 3])
     def test_enlarges_every_pixel_to_a_square(self, scale: int) -> None:
-        small = np.asarray(pictures.grid(self.images, columns=3))
+        small = np.asarray(pictures.grid(self.images, columns=3, scale=1))
         large = np.asarray(pictures.grid(self.images, columns=3, scale=scale))
         assert (large == small.repeat(scale, 0).repeat(scale, 1)).all()
+
+    @pytest.mark.parametrize(("side", "scale"), [(8, 2), (28, 2), (32, 2), (48, 1), (64, 1)])
+    def test_enlarges_only_what_is_small(self, side: int, scale: int) -> None:
+        picture = pictures.grid(np.zeros((100, side, side), np.uint8), columns=10)
+        assert picture.size == (((side + 2) * 10 + 2) * scale,) * 2
+
+    @pytest.mark.parametrize("scale", [1, 2])
+    def test_in_colour_is_the_grids_of_its_channels(self, scale: int) -> None:
+        images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+        picture = pictures.grid(images, columns=3, scale=scale)
+        assert picture.mode == "RGB"
+        for channel, found in enumerate(picture.split()):
+            assert found == pictures.grid(images[..., channel], columns=3, scale=scale)
 
     def test_png_holds_exactly_the_picture(self, tmp_path: Path) -> None:
         picture = pictures.grid(self.images, columns=3)
@@ -280,6 +318,23 @@ class TestGif:
                 durations.append(animation.info["duration"])
                 assert (np.asarray(animation.convert("L")) == np.asarray(frame)).all()
         assert durations == [600, 600, 600, 1800]  # milliseconds
+
+    def test_in_colour_shows_each_frame_in_its_own_colours(self, tmp_path: Path) -> None:
+        """Photographs' worth of colours: a wheel of hues in one frame, only reds in the next."""
+        ramp = np.linspace(0, 255, 48).round().astype(np.uint8)
+        wheel = np.stack(
+            np.broadcast_arrays(ramp[:, None], ramp[None], 255 - ramp[:, None] // 2 - ramp // 2), -1
+        )
+        reds = np.stack([ramp + np.zeros((48, 1), np.uint8), *[wheel[..., 0] // 8] * 2], -1)
+        frames = [pictures.grid(image[None], 1) for image in (wheel, reds, wheel)]
+        pictures.save_gif(tmp_path / "progress.gif", frames)
+        with Image.open(tmp_path / "progress.gif") as animation:
+            assert animation.n_frames == 3
+            for number, frame in enumerate(frames):
+                animation.seek(number)
+                shown = np.asarray(animation.convert("RGB")).astype(int)
+                apart = np.abs(shown - np.asarray(frame))
+                assert apart.mean() < 5 and apart.max() < 40, "256 colours, those that it needs"
 
     def test_begins_anew_for_ever(self, frames: list[Image.Image], tmp_path: Path) -> None:
         pictures.save_gif(tmp_path / "progress.gif", frames)

@@ -108,9 +108,7 @@ class TestStage:
             return list(csv.DictReader(file))
 
     def test_scores_every_checkpoint_against_the_validation_images(self, folder: Path) -> None:
-        network = classifier.load(
-            folder / "models/digits/classifier/classifier.safetensors", 28, 128
-        )
+        network = classifier.load(folder / "models/digits/classifier/classifier.safetensors")
         reference = folder / "data/reference/digits/classifier.safetensors"
         real = statistics(features.load(reference, "validation").features)
         found = sorted((folder / "models/digits/gan/generator").glob("*.safetensors"))

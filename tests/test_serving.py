@@ -39,7 +39,7 @@ from ganvas.errors import GanvasError
 from ganvas.evaluation import classifier, features
 from ganvas.networks import Generator
 from ganvas.reporting import card
-from ganvas.tracking import registry, runs
+from ganvas.tracking import registry, runs, serving
 from ganvas.training import checkpoints
 from ganvas.workflow import modules
 
@@ -47,7 +47,7 @@ ROOT = Path(__file__).parents[1]
 LATENT, FEATURES, SIZE = 10, 16, 28
 ARCHITECTURE = recipes.architecture("gan", latent_dim=LATENT, image_size=SIZE)
 TOLD = recipes.architecture("cgan", latent_dim=LATENT, class_counts=[5, 0, 7])
-CONFIG = ARCHITECTURE._asdict() | {"features": FEATURES}
+CONFIG = ARCHITECTURE._asdict()
 NAME = registry.name_of("digits")
 CARD = card.page(
     "digits",
@@ -74,7 +74,7 @@ def generator(weights: Path) -> Generator:
 
 @pytest.fixture(scope="module")
 def judge(weights: Path) -> classifier.Classifier:
-    network = classifier.load(weights / "classifier.safetensors", SIZE, FEATURES)
+    network = classifier.load(weights / "classifier.safetensors")
     return network.to(memory_format=torch.channels_last)
 
 
@@ -89,7 +89,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
             generator(torch.randn(64, LATENT))
         last = [layer for layer in generator.children() if isinstance(layer, nn.Linear)][-1]
         last.weight *= 1 / generator.eval()(torch.randn(64, LATENT)).std()
-        network = classifier.Classifier(SIZE, FEATURES).eval()
+        network = classifier.Classifier(1, SIZE, FEATURES, 10).eval()
         images = torch.from_numpy(sampling.images(generator, 1000, seed=9)).unsqueeze(1)
         logits = network(images)[1]
         network.classes[-1].weight /= logits.std(0)[:, None]
@@ -211,6 +211,32 @@ def test_a_row_gives_the_same_images_whatever_else_is_asked_for(
     assert (model.predict([first]) == together[:7]).all()
     assert (model.predict([second]) == together[7:]).all()
     assert (model.predict([second, first]) == np.concatenate([together[7:], together[:7]])).all()
+
+
+@pytest.mark.parametrize(("channels", "shape"), [(1, (SIZE, SIZE)), (3, (SIZE, SIZE, 3))])
+def test_images_have_the_shape_that_the_signature_says(
+    weights: Path, channels: int, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    architecture = ARCHITECTURE._replace(channels=channels)
+    generator, _ = networks.build(architecture, seed=1)
+    checkpoint = tmp_path / "epoch-0001.safetensors"
+    checkpoints.save(checkpoint, generator, None, checkpoints.Facts(1, 2, 0.5))
+    registry.save(
+        tmp_path / "model",
+        checkpoint,
+        architecture._asdict(),
+        weights / "classifier.safetensors",
+        CARD,
+    )
+    outputs = mlflow.models.Model.load(tmp_path / "model").get_output_schema()
+    assert outputs is not None
+    (said,) = outputs.inputs
+    served = serving.Images()
+    served.generator = generator.eval()
+    found = served.predict(None, pd.DataFrame([{"images": 2, "seed": 5}]))  # type: ignore[arg-type]
+    assert (found.dtype, found.shape[1:]) == (said.type, said.shape[1:]) == (np.uint8, shape)
+    assert said.shape[0] == -1
+    assert (found == sampling.images(generator, 2, 5)).all()
 
 
 class TestClasses:
@@ -628,3 +654,18 @@ def test_a_card_too_long_for_the_database_is_cut_at_a_line(
     *kept, _, last = description.strip().split("\n")
     assert 4900 < len(description) <= 5000
     assert kept == lines[: len(kept)] and "README.md" in last
+
+
+def test_of_images_without_classes_it_draws_and_refuses_a_class(
+    weights: Path, generator: Generator, tmp_path: Path
+) -> None:
+    path = list(sys.path)
+    registry.save(tmp_path / "model", weights / "epoch-0001.safetensors", CONFIG, None, CARD)
+    model = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    sys.path[:] = path
+    drawn = model.predict(pd.DataFrame([{"images": 3, "seed": 5}]))
+    assert np.array_equal(drawn, sampling.images(generator, 3, 5))
+    with pytest.raises(
+        MlflowException, match="row 1: class: 0 is not allowed; these images have no"
+    ):
+        model.predict(pd.DataFrame([{"images": 3, "seed": 5, "class": 0}]))

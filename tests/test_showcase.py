@@ -28,7 +28,7 @@ def progress(folder: Path, shades: Mapping[str, Mapping[int, int]]) -> Image.Ima
         for iteration, shade in of_iteration.items():
             images = np.full((25, 28, 28), shade, np.uint8)
             path = folder / model / f"iteration-{iteration:07}.png"
-            pictures.save_png(path, pictures.grid(images, 5, scale=2))
+            pictures.save_png(path, pictures.grid(images, 5))
     return showcase.progress({model: folder / model for model in shades})
 
 
@@ -85,11 +85,23 @@ def test_larger_pictures_of_a_row_a_class_overlap_none(tmp_path: Path) -> None:
         for iteration in (100, 300):
             images = np.full((side * side, 28, 28), shade, np.uint8)
             path = tmp_path / model / f"iteration-{iteration:07}.png"
-            pictures.save_png(path, pictures.grid(images, side, scale=2))
+            pictures.save_png(path, pictures.grid(images, side))
     sheet = np.asarray(showcase.progress({model: tmp_path / model for model in ("gan", "cgan")}))
     # No pixel is covered by another picture; a few more have these shades in the captions.
     assert (sheet == 60).sum() >= 2 * 25 * 28 * 28
     assert (sheet == 120).sum() >= 2 * 100 * 28 * 28
+
+
+def test_pictures_in_colour_stay_so_and_those_of_grey_stay_grey(tmp_path: Path) -> None:
+    grey, red = np.full((50, 28, 28), 9, np.uint8), np.zeros((50, 64, 64, 3), np.uint8)
+    red[..., 0] = 200
+    assert showcase.samples({"a": grey, "b": grey}).mode == "L"
+    sheet = showcase.samples({"a": red, "b": red})
+    assert sheet.mode == "RGB" and sheet.getpixel((40, 60)) == (200, 0, 0)
+    for iteration in (100, 300):
+        path = tmp_path / f"iteration-{iteration:07}.png"
+        pictures.save_png(path, pictures.grid(red[:25], 5))
+    assert showcase.progress({"a": tmp_path}).getpixel((20, 60)) == (200, 0, 0)
 
 
 @pytest.mark.parametrize("language", ["en", "vi"])

@@ -1,5 +1,7 @@
 """The mirror in MLflow, against real stores: it never stops, slows or changes a training."""
 
+import io
+import json
 import logging
 import os
 import re
@@ -9,8 +11,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import mlflow
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -18,6 +23,8 @@ from ganvas.errors import GanvasError
 from ganvas.tracking import runs
 from ganvas.tracking.events import Events
 from ganvas.tracking.runs import Tracker
+from ganvas.workflow import mirror, provenance
+from ganvas.workflow.instances import Instance
 
 ROOT = Path(__file__).parents[1]
 
@@ -356,3 +363,29 @@ def test_without_tensorboard_one_line_says_what_to_install(
     [said] = [record.getMessage() for record in caplog.records]
     assert "pip install tensorboard" in said
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_event_files_show_a_picture_as_it_is(tmp_path: Path, channels: tuple[int, ...]) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 20, *channels), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    with Events(tmp_path / "runs") as events:
+        events.picture("progress", tmp_path / "picture.png", 7)
+    (image,) = accumulator.EventAccumulator(str(tmp_path / "runs")).Reload().Images("progress")
+    with Image.open(io.BytesIO(image.encoded_image_string)) as found:
+        shown = np.asarray(found.convert("RGB" if channels else "L"))
+    assert image.step == 7 and np.array_equal(shown, pixels)
+
+
+def test_all_warnings_of_a_training_are_shown_with_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "dvc_hash", lambda path: "hash")
+    config = tmp_path / "config.json"
+    instance = cast(Instance, SimpleNamespace(config=config, generators=tmp_path))
+    for warnings, expected in ((["one", "another"], {"warning": "one; another"}), ([], {})):
+        config.write_text(json.dumps({"warnings": warnings}))
+        tags: dict[str, str] = {}
+        mirror.trained(cast(Tracker, SimpleNamespace(tags=tags.update)), instance)
+        assert tags == {runs.GENERATOR_TAG: "hash", **expected}

@@ -28,7 +28,11 @@ RECIPES = tuple(COMMITTED)
 CONDITIONAL = [name for name in RECIPES if COMMITTED[name].classes != "none"]
 CPU = torch.device("cpu")
 # All that may be done to what a discriminator sees, at once.
-CHANGED = {"augment": ["translation", "cutout"], "instance_noise": 0.1}
+CHANGED = {
+    "horizontal_flips": True,
+    "augment": ["translation", "cutout"],
+    "instance_noise": 0.1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -501,6 +505,49 @@ def test_all_that_the_discriminator_sees_is_changed_and_nothing_else(
     assert (last[:, 0, [0, -1]] == 0).all(-1).any()  # a grey row has come in at an edge
 
 
+@pytest.mark.parametrize("name", ["gan", "r3gan", "cgan", "gan_k3"])
+def test_half_of_the_real_images_are_seen_as_in_a_mirror_others_in_each_epoch(
+    name: str, data: dict[str, Tensor]
+) -> None:
+    """Each with its own label, and the generated ones as they are."""
+    height, width = torch.meshgrid(torch.arange(28), torch.arange(28), indexing="ij")
+    number = torch.arange(50).view(50, 1, 1, 1)
+    images = (number + 50 * (width > 13) + 100 * (height > 13)).to(torch.uint8)  # four quarters
+    engine = begin(small(name, horizontal_flips=True), {**data, "images": images})
+    batches: list[Mapping[str, Tensor]] = []
+    iterate = engine.method.iterate
+
+    def spied(engine: Engine, batch: Mapping[str, Tensor]) -> Any:
+        batches.append(batch)
+        return iterate(engine, batch)
+
+    engine.method.iterate = spied  # type: ignore[method-assign]
+    seen: list[Tensor] = []
+    engine.method.networks["discriminator"].register_forward_pre_hook(
+        lambda _, inputs: seen.append(inputs[0].detach())
+    )
+    epochs = []
+    for _ in range(8):
+        engine.advance(engine.iterations_per_epoch)
+        flipped = {}
+        for batch in batches:
+            for image, label in zip(batch["images"], batch["labels"], strict=True):
+                number = int(image.min())
+                assert label == data["labels"][number]
+                flipped[number] = not torch.equal(image, images[number])
+                assert not flipped[number] or torch.equal(image, images[number].flip(-1))
+        assert len(flipped) == sum(len(batch["images"]) for batch in batches)
+        epochs.append(flipped)
+        batches.clear()
+    every = [flip for flipped in epochs for flip in flipped.values()]
+    assert 0.4 < sum(every) / len(every) < 0.6
+    each = [{flipped[n] for flipped in epochs if n in flipped} for n in range(50)]
+    assert each.count({False, True}) > 40
+    engine.advance(1)
+    size, last = engine.recipe.batch_size, networks.from_uint8(batches[0]["images"])
+    assert any(torch.equal(images[:size], last[-size:]) for images in seen[-3:])
+
+
 def moved(image: Tensor, down: int, right: int) -> Tensor:
     """With grey where nothing comes from."""
     padded = nn.functional.pad(image, (4, 4, 4, 4))
@@ -529,6 +576,7 @@ def test_instance_noise_is_as_strong_as_the_recipe_says(data: dict[str, Tensor])
     "change",
     [
         {"label_smoothing": 0.1},
+        {"horizontal_flips": True},
         {"instance_noise": 0.1},
         {"augment": ["translation"]},
         {"augment": ["cutout"]},

@@ -25,8 +25,8 @@ def draw(
         Path,
         typer.Option(
             metavar="PATH",
-            help="A grid as .png, an animation as .gif, uint8 (N, H, W) as .npy; without an ending "
-            "a folder of PNGs.",
+            help="A grid as .png, an animation as .gif, uint8 (N, H, W) as .npy, of colour images "
+            "(N, H, W, 3); without an ending a folder of PNGs.",
         ),
     ],
     count: Annotated[

@@ -47,8 +47,8 @@ def score(
     from ganvas.workflow import instances, scoring
 
     data = instances.data_set(dataset)
-    size = data.params.image_size
-    given = images.read(path, size, SPANS[span] if span else None, any_size=resize)
+    size, channels = data.settings.image_size, data.settings.channels
+    given = images.read(path, size, channels, SPANS[span] if span else None, any_size=resize)
     found = scoring.score(images.resized(given, size), data)
     if given.shape[1] != size:
         found["resized_from"] = given.shape[1]

@@ -22,7 +22,7 @@ def summary(dataset: Dataset) -> None:
     from ganvas.workflow import instances
 
     data = instances.data_set(dataset)
-    extractor = data.settings.extractors[0]
+    extractor = data.extractors[0]
     files = {each.model: each.results / "metrics.json" for each in data.instances()}
     files["real images"] = data.results / "floor.json"
     try:

@@ -135,4 +135,4 @@ def _as_pillow_takes(array: np.ndarray, what: str) -> np.ndarray:
         raise GanvasError(
             f"{what}: {array.dtype} {shape}; give uint8 from 0 to 255, (N, H, W) or (N, H, W, 3)"
         )
-    return np.ascontiguousarray(array)
+    return array

@@ -3,18 +3,38 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ganvas import layout
 from ganvas.errors import GanvasError
 
 
 class Split(NamedTuple):
-    """`images` uint8 (N, 1, H, W), 0 to 255, and `labels` int64 (N,)."""
+    """`images` uint8 (N, C, H, W), 0 to 255, and `labels` int64 (N,), None without classes."""
 
     images: Tensor
-    labels: Tensor
+    labels: Tensor | None = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Those that there are, by name: what an engine is given."""
+        return {name: values for name, values in self._asdict().items() if values is not None}
+
+    def pixels(self) -> np.ndarray:
+        """The images as they lie in files: uint8 (N, H, W), those in colour (N, H, W, 3)."""
+        return layout.for_files(self.images.numpy())
+
+    def first(self, count: int | None) -> "Split":
+        """As many of its images, or all, with their labels."""
+        return Split(**{name: values[:count] for name, values in self.tensors().items()})
+
+
+def tensor(pixels: np.ndarray) -> Tensor:
+    """Images as `Split.pixels` gives them, as uint8 (N, C, H, W)."""
+    return torch.tensor(layout.for_networks(pixels))
 
 
 def load(folder: Path, split: str) -> Split:

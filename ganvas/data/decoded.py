@@ -17,7 +17,7 @@ import PIL
 
 from ganvas import files
 from ganvas.data import decoding
-from ganvas.data.decoding import Form
+from ganvas.data.form import Form
 from ganvas.data.places import Place
 from ganvas.errors import GanvasError
 from ganvas.progress import Progress

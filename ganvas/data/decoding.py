@@ -2,31 +2,17 @@
 
 from contextlib import suppress
 from io import BytesIO
-from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ganvas.data.form import Form
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF")  # as Pillow calls them; no others are tried
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 GREY = ("1", "L")
 
-Fit = Literal["crop", "pad"]
 Box = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are not in it
-
-
-class Form(NamedTuple):
-    """What every image is brought to: uint8 (channels, image_size, image_size), 0 to 255.
-
-    `fit` says what becomes of an image that is no square. "crop": its shorter side is scaled to
-    `image_size`, and its middle taken. "pad": its longer side is, and `background` put around it.
-    `background`, red, green and blue from 0 to 255, also shows through where it is transparent.
-    """
-
-    channels: Literal[1, 3]
-    image_size: int
-    fit: Fit = "crop"
-    background: tuple[int, int, int] = (255, 255, 255)
 
 
 def opened(content: bytes) -> Image.Image:

@@ -6,15 +6,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ganvas.data.decoded import Seen
-from ganvas.data.decoding import Form
+from ganvas.data.form import Form
 from ganvas.data.naming import few
 from ganvas.data.places import Place
 from ganvas.errors import GanvasError
 
 SPLITS = ("train", "validation", "test")
-FEWEST = {"train": (100, "to train on"), "test": (50, "to measure against")}
+FEWEST = {
+    "train": (100, "to train on"),
+    "validation": (20, "to choose a checkpoint with"),
+    "test": (50, "to measure against"),
+}
 FEW = {
     "train": (2000, "a discriminator may learn so few by heart"),
+    "validation": (200, "so few hardly tell good checkpoints apart"),
     "test": (1000, "scores against so few are uncertain"),
 }
 FEW_OF_A_CLASS = 10  # images of it to train on
@@ -109,7 +114,8 @@ def report(
     given = {item.split for item in place.items}
     for split, (fewest, what_for) in FEWEST.items():
         if counts[split] < fewest:
-            more = ", or a larger test_share" if split == "test" and "test" not in given else ""
+            drawn_by_share = split != "train" and split not in given
+            more = f", or a larger {split}_share" if drawn_by_share else ""
             raise GanvasError(
                 f"{source}: {counts[split]:,} images {what_for}, of {len(whole):,} that can be "
                 f"read; {fewest} are the least: give more{more}"

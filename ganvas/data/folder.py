@@ -17,8 +17,8 @@ import numpy as np
 from ganvas import process
 from ganvas.data import decoded, findings, places
 from ganvas.data.decoded import Decoded, Seen
-from ganvas.data.decoding import Form
 from ganvas.data.findings import SPLITS, Report
+from ganvas.data.form import Form
 from ganvas.data.naming import few
 from ganvas.data.places import Item
 from ganvas.errors import GanvasError
@@ -66,12 +66,12 @@ def read(
     Raises `GanvasError` when more than `unreadable_share` of the images cannot be read, when there
     are too few, and for all that `places.opened` does.
     """
-    with (
-        places.opened(source, classes) as place,
-        TemporaryDirectory() if cache is None else nullcontext(cache) as folder,
-    ):
-        threads = workers or process.usable_processors()
-        parts = decoded.decode(place, form, Path(folder), f"reading {source}", threads)
+    with TemporaryDirectory() if cache is None else nullcontext(cache) as folder:
+        with places.opened(source, classes) as place:
+            threads = workers or process.usable_processors()
+            parts = decoded.decode(place, form, Path(folder), f"reading {source}", threads)
+        # What lay in memory, where the source has arrays, is let go before there are others.
+        place = place._replace(read=places.closed)
         seen = parts.seen
         unreadable = {
             item.name: at.problem for item, at in zip(place.items, seen, strict=True) if at.problem
@@ -80,7 +80,8 @@ def read(
             whys = few(f"{name} ({why})" for name, why in unreadable.items())
             raise GanvasError(
                 f"{source}: {len(unreadable):,} of {len(seen):,} images cannot be read, more than "
-                f"{unreadable_share:.1%}: {whys}; mend or remove them"
+                f"{unreadable_share:.1%}: {whys}; mend or remove them, or raise unreadable_share "
+                "to leave them out"
             )
         drawn = _split(place.items, seen, seed, test_share, validation_share)
         duplicates, kept = _without_duplicates(seen, drawn)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ganvas import progress
+from ganvas import layout, progress
 from ganvas.data import decoding, places
 from ganvas.errors import GanvasError
 
@@ -17,30 +17,38 @@ APART = 1  # grey levels between the channels that a grey WebP comes back with
 def read(
     path: Path,
     image_size: int,
+    channels: int,
     span: tuple[float, float] | None = None,
     any_size: bool = False,
 ) -> np.ndarray:
-    """Grey images as uint8 (N, image_size, image_size), 0 to 255; with `any_size` (N, S, S).
+    """Images, uint8 from 0 to 255: with one of `channels` (N, image_size, image_size), with three
+    (N, image_size, image_size, 3); with `any_size` (N, S, S) and (N, S, S, 3).
 
-    `span` says what black and white are in floats. Three equal channels are grey: many programs
-    save grey images so. Raises `GanvasError` on anything else: another type, range, shape, colour,
-    or too few.
+    `span` says what black and white are in floats. Where one channel is asked for, three equal ones
+    are grey: many programs save grey images so. Where three are, a grey file among others is taken,
+    but not grey images alone. Raises `GanvasError` on anything else: another type, range, shape,
+    colour, or too few.
     """
     if not path.exists():
         raise GanvasError(
             f"{path}: no such file or folder; give a .npy, .npz or .pt, or a folder of images"
         )
-    images = _folder(path) if path.is_dir() else _file(path)
+    images = _folder(path, channels) if path.is_dir() else _file(path)
     shape = images.shape
     images = _levels(images, span, path)
     if images.ndim == 4 and shape[-1] not in (1, 3):
         images = np.moveaxis(images, 1, -1)
-    if images.ndim == 4 and images.shape[-1] in (1, 3):
+    if images.ndim == 4 and images.shape[-1] == 1:
+        images = images[..., 0]
+    if images.ndim == 4 and images.shape[-1] == 3 and channels == 1:
         images = _grey(images, path)
-    if images.ndim != 3 or not images.shape[1] == images.shape[2] > 0:
-        raise GanvasError(
-            f"{path}: shape {shape}; give (N, {image_size}, {image_size}) grey images"
-        )
+    last, kind = ((), "grey") if channels == 1 else ((3,), "colour")
+    shown = ", ".join(map(str, ("N", image_size, image_size, *last)))
+    wanted = f"give ({shown}) {kind} images"
+    if images.ndim == 3 and channels == 3:
+        raise GanvasError(f"{path}: grey, the real images are in colour; {wanted}")
+    if images.shape[3:] != last or images.ndim < 3 or not images.shape[1] == images.shape[2] > 0:
+        raise GanvasError(f"{path}: shape {shape}; {wanted}")
     if images.shape[1] != image_size and not any_size:
         raise GanvasError(
             f"{path}: images of {images.shape[1]} pixels a side, the real ones have {image_size}; "
@@ -55,19 +63,22 @@ def read(
             f"{path}: no values but {found}, as of floats up to 1 cut to uint8; scale them to 0 to "
             "255 before"
         )
-    return images
+    return np.ascontiguousarray(images)
 
 
 def resized(images: np.ndarray, image_size: int) -> np.ndarray:
-    """Images uint8 (N, S, S) at another size (decoding.py says how)."""
+    """Images uint8 (N, S, S) or (N, S, S, 3) at another size (decoding.py says how)."""
     side = image_size, image_size
-    if images.shape[1:] == side:
+    if images.shape[1:3] == side:
         return images
-    return np.stack([decoding.scaled(Image.fromarray(image), side) for image in images])
+    planes = layout.for_networks(images)
+    each = planes.reshape(-1, *planes.shape[2:])
+    found = np.stack([decoding.scaled(Image.fromarray(plane), side) for plane in each])
+    return layout.for_files(found.reshape(*planes.shape[:2], *side))
 
 
 def _levels(images: np.ndarray, span: tuple[float, float] | None, path: Path) -> np.ndarray:
-    """Grey levels, uint8. Floats are rounded as our own generators' are (networks.to_uint8)."""
+    """Levels, uint8. Floats are rounded as our own generators' are (networks.to_uint8)."""
     kind = images.dtype.kind
     found = f"{path}: {images.dtype}"
     if images.size and kind in "iuf":
@@ -130,39 +141,47 @@ def _tensor(path: Path) -> np.ndarray:
     raise GanvasError(f"{path}: holds a {type(loaded).__name__}; give a tensor of images")
 
 
-def _folder(path: Path) -> np.ndarray:
-    """Its images and those of its sub-folders, in the order of their paths."""
+def _folder(path: Path, channels: int) -> np.ndarray:
+    """Its images and those of its sub-folders, in the order of their paths.
+
+    (N, H, W) where they are grey, all of them, or shall be.
+    """
     files = [path / name for name in places.folder(path) if places.is_image(name)]
     if not files:
         raise GanvasError(f"{path}: no image in this folder; give {', '.join(decoding.ENDINGS)}")
     images: list[np.ndarray] = []
+    in_colour = False
     with progress.Progress(f"reading {path}", len(files), unit="images") as bar:
         for file in files:
-            images.append(_image(file))
-            if images[-1].shape != images[0].shape:
+            image = _image(file, channels)
+            in_colour = in_colour or image.mode not in decoding.GREY
+            pixels = np.asarray(image.convert("RGB"))
+            images.append(_grey(pixels, file) if channels == 1 else pixels)
+            if pixels.shape[:2] != images[0].shape[:2]:
                 raise GanvasError(
-                    f"{file}: {images[-1].shape} pixels, {files[0].name} has {images[0].shape}; "
-                    "give images of one size"
+                    f"{file}: {pixels.shape[:2]} pixels, {files[0].name} has "
+                    f"{images[0].shape[:2]}; give images of one size"
                 )
             bar.at(len(images))
-    return np.stack(images)
+    found = np.stack(images)
+    return found if in_colour or channels == 1 else found[..., 0]
 
 
-def _image(file: Path) -> np.ndarray:
+def _image(file: Path, channels: int) -> Image.Image:
     try:
         image = decoding.opened(file.read_bytes())
-        mode, pixels = image.mode, np.asarray(image.convert("RGB"))
     except Exception as error:  # and so does Pillow
         raise GanvasError(
             f"{file}: no image can be read ({type(error).__name__}); remove it or mend it"
         ) from None
-    if mode not in ("1", "L", "P", "RGB"):  # more than 8 bits, or transparent
-        raise GanvasError(f"{file}: an image of mode {mode}; convert it to grey (mode L)")
-    return _grey(pixels, file)
+    if image.mode not in (*decoding.GREY, "P", "RGB"):  # more than 8 bits, or transparent
+        wanted = "grey (mode L)" if channels == 1 else "mode RGB"
+        raise GanvasError(f"{file}: an image of mode {image.mode}; convert it to {wanted}")
+    return image
 
 
 def _grey(pixels: np.ndarray, where: Path) -> np.ndarray:
     """The first of the channels, the last axis, if all are equal."""
     if (np.ptp(pixels, axis=-1) > APART).any():
-        raise GanvasError(f"{where}: in colour; convert to grey")
+        raise GanvasError(f"{where}: in colour, the real images are grey; convert to grey")
     return pixels[..., 0]

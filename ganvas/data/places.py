@@ -90,6 +90,11 @@ def opened(path: Path, classes: bool = True) -> Iterator[Place]:
         raise GanvasError(f"{path}: not a place of images; give {READABLE}")
 
 
+def closed(index: int) -> tuple[bytes, Image.Image]:
+    """`read` of a place that nothing is read from any more."""
+    raise ValueError("closed")
+
+
 def folder(path: Path) -> dict[str, str]:
     """The files in a folder and below, sorted, without hidden ones: relative path -> its state.
 
@@ -255,7 +260,8 @@ def _of_arrays(found: list[Images]) -> Place:
     pixels = [image for of in found for image in of.pixels]
 
     def read(index: int) -> tuple[bytes, Image.Image]:
-        return pixels[index].tobytes(), Image.fromarray(pixels[index])
+        image = np.ascontiguousarray(pixels[index])
+        return image.tobytes(), Image.fromarray(image)
 
     state = _digest(part for of in found for part in (of.name, of.pixels))
     return Place(items, classes, Counter(), 0, state, read)
@@ -269,5 +275,6 @@ def _digest(parts: Iterable[str | np.ndarray]) -> str:
             digest.update(part.encode(errors="surrogateescape") + b"\0")
         else:
             digest.update(repr(part.shape).encode())
-            digest.update(part.data)
+            for image in part:  # a copy of one, where it is not contiguous
+                digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()

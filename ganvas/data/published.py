@@ -1,4 +1,4 @@
-"""A data set as it is published, every file checked."""
+"""A data set as it is published, every file checked, and brought to splits."""
 
 from pathlib import Path
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ganvas import networks, seeds
+from ganvas import layout, networks, seeds
 from ganvas.drawing import sampling
 from ganvas.errors import GanvasError
 from ganvas.evaluation import features
@@ -33,19 +33,19 @@ def check(generator: Generator, wanted: int) -> None:
 def images(
     generator: Generator, classifier: Classifier, wanted: int, count: int, seed: int
 ) -> np.ndarray:
-    """`count` images of class `wanted`, uint8 (count, H, W); n are the first of every count >= n.
+    """`count` images of class `wanted`, uint8 (count, H, W), or (count, H, W, 3) in colour.
 
-    A generator that is told classes is asked for it. Of any other they are the first that the
-    classifier calls `wanted`, in order, of the sequence that `sampling.images` begins; at most the
-    larger of `PATIENCE` and count / `RAREST` images and a batch are drawn. Raises `GanvasError`
-    when such a generator makes too few of the class.
+    The first n are the same for every count >= n. A generator that is told classes is asked for it.
+    Of any other they are the first that the classifier calls `wanted`, in order, of the sequence
+    that `sampling.images` begins; at most the larger of `PATIENCE` and count / `RAREST` images and
+    a batch are drawn. Raises `GanvasError` when such a generator makes too few of the class.
     """
     if generator.class_counts:
         check(generator, wanted)
         return sampling.images(generator, count, seed, torch.full((count,), wanted))
     stream = seeds.generator(seed, "samples")
     device = next(classifier.parameters()).device
-    kept: list[np.ndarray] = []
+    kept: list[torch.Tensor] = []
     found = drawn = 0
     while found < count:
         if drawn >= PATIENCE and found < RAREST * drawn:
@@ -54,8 +54,8 @@ def images(
                 "on; this generator hardly makes it, ask for another class or none"
             )
         z = networks.latent(generator, sampling.BATCH, generator=stream)
-        batch = sampling.draw(generator, z).squeeze(1).numpy()
+        batch = sampling.draw(generator, z)
         scores = features.extract(classifier, batch, device).probabilities
-        kept.append(batch[scores.argmax(1).numpy() == wanted])
+        kept.append(batch[scores.argmax(1) == wanted])
         found, drawn = found + len(kept[-1]), drawn + len(batch)
-    return np.concatenate(kept)[:count]
+    return layout.for_files(torch.cat(kept)[:count].numpy())

@@ -12,7 +12,7 @@ from ganvas.errors import GanvasError
 ENDINGS = {
     ".png": "a grid",
     ".gif": "an animation",
-    ".npy": "uint8 (N, H, W)",
+    ".npy": "uint8 (N, H, W), or (N, H, W, 3) in colour",
     "": "a folder of PNGs",
 }
 STEPS = 16  # images of a walk from one latent point to the next: a grid's row
@@ -32,7 +32,7 @@ def ending(path: Path) -> str:
 def write(
     path: Path, images: np.ndarray, columns: int | None = None, *, walk: bool = False
 ) -> None:
-    """Write images uint8 (N, H, W) as the ending of `path` asks for.
+    """Write images uint8 (N, H, W) or (N, H, W, 3) as the ending of `path` asks for.
 
     A grid has that many `columns`, else as many as rows. A `walk` has rows of `STEPS`; animated it
     is fast, and goes back to its first image. Raises `GanvasError` where the path cannot be
@@ -42,11 +42,12 @@ def write(
     if kind == ".png":
         columns = columns or (STEPS if walk else math.ceil(math.sqrt(len(images))))
         columns = min(columns, len(images))
-        pictures.save_png(path, pictures.grid(images, columns, scale=2))
+        pictures.save_png(path, pictures.grid(images, columns))
     elif kind == ".gif":
         # The last frame is shown longest: a walk rests where it began.
         shown = np.concatenate([images, images[:1]]) if walk else images
-        frames = [pictures.grid(image[None], 1, gap=0, scale=4) for image in shown]
+        scale = 2 * pictures.enlargement(images.shape[1])
+        frames = [pictures.grid(image[None], 1, gap=0, scale=scale) for image in shown]
         pictures.save_gif(path, frames, SECONDS_OF_A_WALK if walk else SECONDS)
     elif kind == ".npy":
         files.write_array(path, images)

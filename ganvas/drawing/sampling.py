@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganvas import networks, seeds
+from ganvas import layout, networks, seeds
 from ganvas.networks import Generator
 
 BATCH = 500  # fixed: matrix products of another shape may round differently
@@ -15,7 +15,7 @@ WALKS = 5
 
 @torch.no_grad()
 def draw(generator: Generator, z: Tensor, labels: Tensor | None = None) -> Tensor:
-    """Images uint8 (N, 1, H, W) on the CPU for latent points z, float (N, latent_dim).
+    """Images uint8 (N, C, H, W) on the CPU for latent points z, float (N, latent_dim).
 
     A generator that is told classes needs them in `labels`, int64 (N,).
     """
@@ -44,9 +44,10 @@ def asked(generator: Generator, count: int, seed: int) -> Tensor | None:
 
 
 def images(generator: Generator, count: int, seed: int, labels: Tensor | None = None) -> np.ndarray:
-    """`count` images, uint8 (count, H, W); the first n are the same for every count >= n.
+    """`count` images, uint8 (count, H, W), or (count, H, W, 3) in colour.
 
-    Of the classes `labels`, int64 (count,), if given, else of those that `asked` says.
+    The first n are the same for every count >= n. They are of the classes `labels`, int64
+    (count,), if given, else of those that `asked` says.
     """
     stream = seeds.generator(seed, "samples")
     # Whole batches are drawn, so that each image comes from a product of the same shape.
@@ -56,20 +57,20 @@ def images(generator: Generator, count: int, seed: int, labels: Tensor | None = 
         labels = asked(generator, len(z), seed)
     else:
         labels = torch.cat([labels, labels[-1:].expand(len(z) - count)])
-    return draw(generator, z, labels).squeeze(1).numpy()[:count]
+    return layout.for_files(draw(generator, z, labels)[:count].numpy())
 
 
 def of_each_class(generator: Generator, columns: int, seed: int) -> np.ndarray:
-    """A row a class, uint8 (classes * columns, H, W): in a column all are of one latent point."""
+    """A row a class, `classes` * `columns` as `images`: in a column all are of one latent point."""
     classes = torch.tensor(generator.classes)
     stream = seeds.generator(seed, "samples")
     z = networks.latent(generator, max(columns, BATCH), generator=stream)[:columns]
     labels = classes.repeat_interleave(columns)
-    return draw(generator, z.repeat(len(classes), 1), labels).squeeze(1).numpy()
+    return layout.for_files(draw(generator, z.repeat(len(classes), 1), labels).numpy())
 
 
 def interpolation(generator: Generator, steps: int, seed: int, rows: int = WALKS) -> np.ndarray:
-    """`rows` walks of `steps` images between two latent points, uint8 (rows * steps, H, W).
+    """`rows` walks of `steps` images between two latent points, `rows` * `steps` as `images`.
 
     Where the generator is told classes, each walk is of one.
     """
@@ -81,7 +82,7 @@ def interpolation(generator: Generator, steps: int, seed: int, rows: int = WALKS
     if classes := generator.classes:
         labels = torch.tensor(classes)[torch.arange(rows) % len(classes)].repeat_interleave(steps)
     z = z.float().reshape(-1, generator.latent_dim)
-    return draw(generator, z, labels).squeeze(1).numpy()
+    return layout.for_files(draw(generator, z, labels).numpy())
 
 
 def between(generator: Generator, start: Tensor, end: Tensor, t: Tensor) -> Tensor:

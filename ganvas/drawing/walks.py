@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ganvas import networks, seeds
+from ganvas import layout, networks, seeds
 from ganvas.drawing import sampling
 from ganvas.drawing.export import STEPS
 from ganvas.networks import Generator
@@ -12,7 +12,7 @@ from ganvas.networks import Generator
 def walk(
     generator: Generator, count: int, seed: int, wanted: int | None = None, steps: int = STEPS
 ) -> np.ndarray:
-    """`count` images, uint8 (count, H, W), about `steps` of them from one latent point to the next.
+    """`count` images as of `sampling.images`, about `steps` from one latent point to the next.
 
     The points are drawn from `seed`, two at least; after the last of them comes the first again, so
     that the images can be shown in a circle. None of them is shown twice for that. A generator that
@@ -29,4 +29,4 @@ def walk(
     if classes := generator.classes:
         in_turn = torch.tensor(classes)[start % len(classes)]
         labels = in_turn if wanted is None else torch.full((count,), wanted)
-    return sampling.draw(generator, z.float(), labels).squeeze(1).numpy()
+    return layout.for_files(sampling.draw(generator, z.float(), labels).numpy())

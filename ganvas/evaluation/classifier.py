@@ -18,27 +18,31 @@ from ganvas import config, seeds
 from ganvas.data.datasets import Split
 from ganvas.errors import GanvasError
 
-CLASSES = 10
+
+def convolutions(channels: int, image_size: int) -> tuple[nn.Sequential, int]:
+    """Layers from images float (B, channels, H, W) to values (B, N), and N: what is learnt from."""
+    blocks: list[nn.Module] = []
+    side, inputs = image_size, channels
+    for width in (32, 64, 128):
+        blocks += [
+            nn.Conv2d(inputs, width, 3, padding=1, bias=False),
+            nn.MaxPool2d(2),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+        ]
+        side, inputs = side // 2, width
+    return nn.Sequential(*blocks, nn.Flatten()), inputs * side * side
 
 
 class Classifier(nn.Module):
-    """Maps images uint8 (B, 1, H, W) to features float (B, features) and logits float (B, 10)."""
+    """Maps images uint8 (B, C, H, W) to features float (B, features), logits float (B, classes)."""
 
-    def __init__(self, image_size: int, features: int) -> None:
+    def __init__(self, channels: int, image_size: int, features: int, classes: int) -> None:
         super().__init__()
-        blocks: list[nn.Module] = []
-        side, inputs = image_size, 1
-        for channels in (32, 64, 128):
-            blocks += [
-                nn.Conv2d(inputs, channels, 3, padding=1, bias=False),
-                nn.MaxPool2d(2),
-                nn.BatchNorm2d(channels),
-                nn.ReLU(),
-            ]
-            side, inputs = side // 2, channels
-        self.convolutions = nn.Sequential(*blocks, nn.Flatten())
-        self.features = nn.Sequential(nn.Linear(inputs * side * side, features), nn.ReLU())
-        self.classes = nn.Sequential(nn.Dropout(0.3), nn.Linear(features, CLASSES))
+        self.told_apart = classes  # how many
+        self.convolutions, outputs = convolutions(channels, image_size)
+        self.features = nn.Sequential(nn.Linear(outputs, features), nn.ReLU())
+        self.classes = nn.Sequential(nn.Dropout(0.3), nn.Linear(features, classes))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features = self.features(self.convolutions(images.float() / 255))
@@ -46,17 +50,20 @@ class Classifier(nn.Module):
 
 
 def train(
-    settings: config.Classifier, data: Split, device: torch.device
+    settings: config.Classifier, data: Split, classes: int, device: torch.device
 ) -> Iterator[tuple[Classifier, float]]:
     """Train on the split; yields the network and the epoch's mean loss after each epoch.
 
-    AdamW under a one-cycle schedule, each batch moved by up to two pixels.
+    Labels are from 0 to `classes` - 1. AdamW under a one-cycle schedule, each batch moved by up to
+    two pixels.
     """
     # Dropout draws from the default generator: seeded here, and given back as it was.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seeds.derive(settings.seed, "classifier"))
-        network = Classifier(data.images.shape[-1], settings.features)
+        channels, _, side = data.images.shape[1:]
+        network = Classifier(channels, side, settings.features, classes)
         network.to(memory_format=torch.channels_last).to(device)
+        assert data.labels is not None
         images, labels = data.images.to(device), data.labels.to(device)
         batches = math.ceil(len(images) / settings.batch_size)
         optimizer = torch.optim.AdamW(
@@ -88,14 +95,18 @@ def _shift(images: Tensor, down: int, right: int) -> Tensor:
     return padded[..., 2 + down : 2 + down + height, 2 + right : 2 + right + width]
 
 
-def load(path: Path, image_size: int, features: int) -> Classifier:
-    """The network in `path`, in eval mode. Raises `GanvasError` when its weights do not fit."""
-    network = Classifier(image_size, features)
+def load(path: Path) -> Classifier:
+    """The network in `path`, in eval mode. Raises `GanvasError` where there are no such weights."""
     try:
-        network.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError):
+        weights = load_file(path)
+        channels = weights["convolutions.0.weight"].shape[1]
+        features, inputs = weights["features.0.weight"].shape
+        (classes,) = weights["classes.1.bias"].shape
+        side = 8 * math.isqrt(inputs // 128)  # three times halved, rounded down
+        network = Classifier(channels, side, features, classes)
+        network.load_state_dict(weights)
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError):
         raise GanvasError(
-            f"{path}: not the weights of a classifier of {image_size} pixels and {features} "
-            "features; run dvc repro classifier"
+            f"{path}: not the weights of a classifier; run dvc repro classifier"
         ) from None
     return network.eval().requires_grad_(False)

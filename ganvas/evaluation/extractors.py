@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ganvas.evaluation import classifier, features
+from ganvas.evaluation import classifier, contrastive, features
 from ganvas.evaluation.features import Features
 
-BATCH = {"classifier": 250, "inception": 16}  # images: what was fastest on a processor
+BATCH = {"inception": 16}  # images: what was fastest on a processor
 
 
 class Extractor(NamedTuple):
@@ -23,16 +23,17 @@ class Extractor(NamedTuple):
     sha256: str
 
     def extract(self, images: Tensor | np.ndarray) -> Features:
-        """Features, on the CPU, of images uint8 (N, 1, H, W) or (N, H, W)."""
-        return features.extract(self.network, images, self.device, BATCH[self.name])
+        """Features, on the CPU, of images as `features.extract` takes them."""
+        return features.extract(self.network, images, self.device, BATCH.get(self.name, 250))
 
 
-def of_data_set(weights: Path, image_size: int, width: int, device: torch.device) -> Extractor:
-    """`classifier`, from the weights that were trained on a data set; `width` features."""
-    network = classifier.load(weights, image_size, width)
+def of_data_set(weights: Path, device: torch.device) -> Extractor:
+    """The one that was trained on a data set; its file is called as it is."""
+    load = contrastive.load if weights.stem == "contrastive" else classifier.load
+    network = load(weights)
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
     network.to(memory_format=torch.channels_last).to(device)
-    return Extractor("classifier", network, device, sha256)
+    return Extractor(weights.stem, network, device, sha256)
 
 
 def of_papers(cache: Path, device: torch.device) -> Extractor:

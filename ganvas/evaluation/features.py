@@ -1,6 +1,6 @@
 """What the measures are computed from: an extractor's features and class probabilities.
 
-An extractor is a module that maps images uint8 (B, 1, H, W) to features (B, D) and logits (B, K).
+An extractor is a module that maps images uint8 (B, C, H, W) to features (B, D) and logits (B, K).
 """
 
 from pathlib import Path
@@ -26,8 +26,13 @@ class Features(NamedTuple):
 def extract(
     extractor: nn.Module, images: Tensor | np.ndarray, device: torch.device, batch_size: int = 250
 ) -> Features:
-    """Features, on the CPU, of images uint8 (N, 1, H, W) or (N, H, W)."""
-    images = torch.as_tensor(images).reshape(len(images), 1, *images.shape[-2:])
+    """Features, on the CPU, of images uint8 (N, C, H, W), or as they lie in files (N, H, W) or
+    (N, H, W, 3)."""
+    images = torch.as_tensor(images)
+    if images.ndim == 3:
+        images = images[:, None]
+    elif images.shape[1] not in (1, 3):
+        images = images.permute(0, 3, 1, 2)
     features, probabilities = [], []
     for batch in images.split(batch_size):
         outputs, logits = extractor(batch.to(device))

@@ -28,20 +28,21 @@ from ganvas.evaluation.metrics.modes import class_histogram, modes
 
 
 class Measure(NamedTuple):
-    """`of`: features of any extractor, classes where they are the data set's own, or pixels.
+    """`of`: features of any extractor, probabilities of one that knows classes, classes where they
+    are the data set's own, or pixels.
 
     The last two compare images of known classes, `Labelled`: features of each class, and answers,
     where the extractor's classes are the data set's own.
     """
 
-    of: Literal["features", "classes", "pixels", "features of classes", "answers"]
+    of: Literal["features", "probabilities", "classes", "pixels", "features of classes", "answers"]
     compare: Callable[[Any, Any, int], dict[str, Any]]
 
 
 class RealPixels(NamedTuple):
     """Real images to hold generated ones against."""
 
-    train: Array  # uint8 (M, H, W): what the generator was trained on
+    train: Array  # uint8 (M, H, W) or (M, H, W, 3): what the generator was trained on
     test_distance: float  # nearest_distance(test, train): the same for every model, so made once
 
 
@@ -79,7 +80,10 @@ def _manifold(real: Features, fake: Features, seed: int) -> dict[str, float]:
 
 
 def _modes(real: Features, fake: Features, seed: int) -> dict[str, float]:
-    found = modes(fake.probabilities, class_histogram(real.probabilities))
+    known = class_histogram(real.probabilities)
+    if (class_histogram(fake.probabilities)[known == 0] > 0).any():
+        return {}  # a class of which no real image was held out: nothing to compare it with
+    found = modes(fake.probabilities, known)
     return {"modes_covered": float(found["covered"]), "modes_kl": found["kl"]}
 
 
@@ -100,7 +104,7 @@ def _memorisation(real: RealPixels, fake: Array, seed: int) -> dict[str, float]:
 
 MEASURES = {
     "frechet": Measure("features", _frechet),
-    "inception_score": Measure("features", _inception_score),
+    "inception_score": Measure("probabilities", _inception_score),
     "kernel": Measure("features", _kernel),
     "manifold": Measure("features", _manifold),
     "modes": Measure("classes", _modes),

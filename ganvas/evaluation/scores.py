@@ -22,32 +22,39 @@ def of_features(
     seed: int,
     labels: tuple[Tensor, Tensor] | None = None,
 ) -> Scores:
-    """The measures that compare features; those of classes only from the data set's classifier.
+    """The measures that compare features; those of classes only from a network that knows classes.
 
     `labels`, where they are known: what the real images are and the others were asked to be, int64.
     """
-    found = _walk("features", real, fake, seed)
     own = extractor == "classifier"  # Inception's 1,008 classes are no data set's here
+    knows_classes = own or extractor == "inception"
+    kinds = ("features", "probabilities") if knows_classes else ("features",)
+    found = _walk(kinds, real, fake, seed)
     if own:
-        found |= _walk("classes", real, fake, seed)
+        found |= _walk(("classes",), real, fake, seed)
         found["histogram"] = histogram(fake)
     if labels is not None:
         sides = measures.Labelled(real, labels[0]), measures.Labelled(fake, labels[1])
-        found |= _walk("features of classes", *sides, seed)
-        found |= _walk("answers", *sides, seed) if own else {}
+        found |= _walk(("features of classes",), *sides, seed)
+        found |= _walk(("answers",), *sides, seed) if own else {}
     return found
 
 
 def floor(
-    extractor: str, test: Features, train: Features, labels: tuple[Tensor, Tensor], seed: int
+    extractor: str,
+    test: Features,
+    train: Features,
+    labels: tuple[Tensor, Tensor] | None,
+    seed: int,
 ) -> Scores:
     """What a perfect generator would score: real training images in the place of generated ones.
 
     But for what the classifier says of a class: it has learnt the training images, so its shares of
-    classes and its accuracy are those of the test images. `labels` are of both, test first.
+    classes and its accuracy are those of the test images. `labels` are of both, test first, None
+    where there are no classes.
     """
     found = of_features(extractor, test, train, seed, labels)
-    if extractor == "classifier":
+    if extractor == "classifier" and labels is not None:
         found["histogram"] = histogram(test)
         found["class_accuracy"] = class_accuracy(test.probabilities, labels[0])
     return found
@@ -67,8 +74,9 @@ def score(
     seed: int,
     labels: tuple[Tensor, Tensor] | None = None,
 ) -> Scores:
-    """Every measure of images uint8 (N, H, W), by extractor, with what the numbers mean.
+    """Every measure of images, by extractor, with what the numbers mean.
 
+    Images are uint8 (N, H, W), or in colour (N, H, W, 3).
     `references` are the features of the real test images by extractor, `labels` are those of
     `of_features`. Raises `GanvasError` on images that cannot be scored.
     """
@@ -79,7 +87,7 @@ def score(
         found["extractors"][extractor.name] = extractor.sha256
         fake = extractor.extract(images)
         found[extractor.name] = of_features(extractor.name, reference, fake, seed, labels)
-    found["pixels"] = _walk("pixels", real, images, seed)
+    found["pixels"] = _walk(("pixels",), real, images, seed)
     return found
 
 
@@ -97,7 +105,7 @@ def table(scores: Scores) -> tuple[tuple[str, ...], list[list[Any]]]:
             group,
             measure,
             float(value),
-            float(scores["floor"][group][measure]),
+            _or_nothing(scores["floor"][group].get(measure)),
             scores["images"],
             reference,
             scores["extractors"].get(group, ""),
@@ -109,14 +117,19 @@ def table(scores: Scores) -> tuple[tuple[str, ...], list[list[Any]]]:
     return header, rows
 
 
+def _or_nothing(value: float | None) -> float | str:
+    return "" if value is None else float(value)
+
+
 def _groups(scores: Scores) -> list[str]:
     return [*scores["extractors"], "pixels"]
 
 
-def _walk(of: str, real: Any, fake: Any, seed: int) -> Scores:
+def _walk(kinds: tuple[str, ...], real: Any, fake: Any, seed: int) -> Scores:
+    """Of those kinds, in the order of the registry."""
     return {
         name: value
         for measure in measures.MEASURES.values()
-        if measure.of == of
+        if measure.of in kinds
         for name, value in measure.compare(real, fake, seed).items()
     }

@@ -10,8 +10,11 @@ LEAST_ACCURACY = 0.8
 
 
 def warnings(classifier: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a classifier, by its classifier.json; nothing where all is well."""
-    accuracy = classifier["test_accuracy"]
+    """What is wrong with a classifier, by its classifier.json; nothing where all is well.
+
+    Nor where there are no classes, and what is there instead answers nothing.
+    """
+    accuracy = classifier.get("test_accuracy", 1.0)
     if accuracy >= LEAST_ACCURACY:
         return []
     return [

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from ganvas import parts
 from ganvas.errors import GanvasError
 
-CHANNELS = 1  # of an image: grey
 Layers = list[nn.Module]
 
 
@@ -30,6 +29,7 @@ class Architecture(NamedTuple):
     classes: str  # none, concatenated or auxiliary
     latent: str  # normal, or uniform from -1 to 1
     latent_dim: int
+    channels: int  # of an image: 1, grey, or 3, red, green and blue
     image_size: int
     # How many training images each class has, where the networks are told classes; else empty.
     class_counts: Sequence[int]
@@ -49,7 +49,7 @@ class Inputs(NamedTuple):
 
 
 class Generator(nn.Sequential):
-    """Maps z, float (B, latent_dim), to images in [-1, 1], float (B, 1, H, W).
+    """Maps z, float (B, latent_dim), to images in [-1, 1], float (B, C, H, W).
 
     Where it is told classes, `labels` are int64 (B,); one-hot, they stand beside z (Mirza and
     Osindero 2014, arXiv:1411.1784, section 3.2).
@@ -77,11 +77,11 @@ class Generator(nn.Sequential):
 
 
 class Discriminator(nn.Sequential):
-    """Maps images in [-1, 1], float (B, 1, H, W), to logits, float (B, 1 + K).
+    """Maps images in [-1, 1], float (B, C, H, W), to logits, float (B, 1 + K).
 
     The sigmoid of the first is D(x); the other K, where classes are auxiliary, are of the image's
     class. Where they are concatenated, `labels`, int64 (B,), stand one-hot beside the pixels, or as
-    planes beside the image's channel. Beside a generator that ends in a sigmoid the layers see
+    planes beside the image's channels. Beside a generator that ends in a sigmoid the layers see
     images in [0, 1].
     """
 
@@ -115,7 +115,7 @@ def build(architecture: Architecture, seed: int) -> tuple[Generator, Discriminat
     told = len(architecture.class_counts)
     inputs = Inputs(
         architecture.latent_dim + told,
-        CHANNELS + (told if architecture.classes == "concatenated" else 0),
+        architecture.channels + (told if architecture.classes == "concatenated" else 0),
         1 + (told if architecture.classes == "auxiliary" else 0),
     )
     with torch.random.fork_rng(devices=[]):  # leaves the caller's random state as it was
@@ -152,6 +152,8 @@ def widths(architecture: Architecture, side: str, least: int, most: int | None =
     found = list(getattr(architecture, f"{side}_widths"))
     if len(found) < least or (most is not None and len(found) > most):
         allowed = f"{least}" if most == least else f"{least} at least"
+        if most is not None and most > least:
+            allowed = f"{least} to {most} at {architecture.image_size} pixels"
         raise GanvasError(
             f"{side}_widths: {found} is not allowed; network {architecture.network} takes {allowed}"
         )

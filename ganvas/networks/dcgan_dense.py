@@ -12,7 +12,7 @@ from itertools import pairwise
 from torch import nn
 
 from ganvas.errors import GanvasError
-from ganvas.networks import CHANNELS, Architecture, Inputs, Layers, _blocks, widths
+from ganvas.networks import Architecture, Inputs, Layers, _blocks, widths
 
 
 def build(architecture: Architecture, inputs: Inputs) -> tuple[Layers, Layers]:
@@ -29,7 +29,7 @@ def build(architecture: Architecture, inputs: Inputs) -> tuple[Layers, Layers]:
     generator += [nn.Unflatten(1, (quarter, side, side))]
     generator += [nn.ConvTranspose2d(quarter, half, 4, 2, 1, bias=bias)]
     generator += [*_blocks.norm(kind, half, planes=True), nn.LeakyReLU(0.2)]
-    generator += [nn.ConvTranspose2d(half, CHANNELS, 4, 2, 1)]
+    generator += [nn.ConvTranspose2d(half, architecture.channels, 4, 2, 1)]
     generator += [_blocks.output(architecture.generator_output)]
 
     norm, share = architecture.discriminator_norm, architecture.discriminator_dropout

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from ganvas import config, devices, parts
 from ganvas.config import Params
-from ganvas.data.datasets import Split
+from ganvas.data.datasets import Split, tensor
 from ganvas.errors import GanvasError
-from ganvas.evaluation import classifier
 
 FEWEST = 100  # images that a score needs: fewer say nothing about a distribution
 SMALLEST = 8  # pixels a side: what the classifier's layers can halve three times
@@ -47,19 +46,23 @@ def _array(value: Any, what: str) -> np.ndarray:
 
 
 def images(value: Any, what: str, fewest: int = 1) -> np.ndarray:
-    """Checked, as uint8 (N, H, W)."""
+    """Checked, as uint8 (N, H, W), those in colour (N, H, W, 3)."""
     found = _array(value, what)
     shape = found.shape
-    if found.ndim == 4 and shape[1] == 1:
-        found = found[:, 0]
-    if found.ndim != 3 or found.shape[1] != found.shape[2]:
+    if found.ndim == 4 and 1 in (shape[1], shape[-1]):
+        found = found.reshape(len(found), *(side for side in shape[1:] if side != 1))
+    elif found.ndim == 4 and shape[-1] != 3:
+        found = np.moveaxis(found, 1, -1)
+    colour = found.ndim == 4 and found.shape[-1] == 3
+    if not (found.ndim == 3 or colour) or found.shape[1] != found.shape[2]:
         raise GanvasError(
-            f"{what}: shape {shape}; give grey, square images, (N, 1, H, W) or (N, H, W)"
+            f"{what}: shape {shape}; give square images, grey, (N, 1, H, W) or (N, H, W), or in "
+            "colour, (N, 3, H, W) or (N, H, W, 3)"
         )
     if len(found) < fewest:
         raise GanvasError(f"{what}: {len(found)} images; give at least {fewest}")
-    if found.shape[-1] < SMALLEST:
-        raise GanvasError(f"{what}: {found.shape[-1]} pixels a side; give at least {SMALLEST}")
+    if found.shape[1] < SMALLEST:
+        raise GanvasError(f"{what}: {found.shape[1]} pixels a side; give at least {SMALLEST}")
     if found.dtype != np.uint8:
         numbers = found.dtype.kind in "iuf"
         span = f" from {found.min():.3g} to {found.max():.3g}" if numbers else ""
@@ -71,15 +74,15 @@ def images(value: Any, what: str, fewest: int = 1) -> np.ndarray:
     return found
 
 
-def labels(value: Any, count: int, what: str = "labels") -> Tensor:
-    """Checked, as int64 (count,)."""
+def labels(value: Any, count: int, what: str = "labels", most: int | None = None) -> Tensor:
+    """Checked, as int64 (count,), below `most`: as many as there are, where it is not given."""
     found = _array(value, what)
     if found.dtype.kind not in "iu" or found.shape != (count,):
         raise GanvasError(
             f"{what}: {found.dtype} {found.shape}; give the class of each image, integers "
             f"({count},) from 0"
         )
-    if not 0 <= found.min() <= found.max() < count:
+    if not 0 <= found.min() <= found.max() < (most or count):
         raise GanvasError(
             f"{what}: from {found.min()} to {found.max()}; number the classes from 0 on"
         )
@@ -87,7 +90,7 @@ def labels(value: Any, count: int, what: str = "labels") -> Tensor:
 
 
 def split(value: Any, what: str) -> Split:
-    """Checked, with images uint8 (N, 1, H, W)."""
+    """Checked, with images uint8 (N, C, H, W)."""
     try:
         of_images, of_labels = value
     except (TypeError, ValueError):
@@ -95,13 +98,7 @@ def split(value: Any, what: str) -> Split:
             f"{what}: a {type(value).__name__}; give images and their labels, as a pair"
         ) from None
     pixels = images(of_images, f"{what}: images", fewest=FEWEST)
-    classes = labels(of_labels, len(pixels), f"{what}: labels")
-    if classes.max() >= classifier.CLASSES:
-        raise GanvasError(
-            f"{what}: labels up to {classes.max()}; the classifier knows {classifier.CLASSES} "
-            "classes, 0 to 9"
-        )
-    return Split(torch.tensor(pixels)[:, None], classes)
+    return Split(tensor(pixels), labels(of_labels, len(pixels), f"{what}: labels"))
 
 
 def whole(value: Any, what: str, least: int) -> None:

@@ -18,12 +18,13 @@ from torch import Tensor
 
 from ganvas import files, pictures, progress
 from ganvas.config import Recipe
+from ganvas.data.datasets import tensor
 from ganvas.drawing import conditional, sampling
 from ganvas.errors import GanvasError
 from ganvas.networks import Generator
 from ganvas.notebook import given
 from ganvas.notebook.given import Images, Labels
-from ganvas.training import checkpoints, run
+from ganvas.training import checkpoints, overfitting, run
 from ganvas.training.engine import Engine
 
 # Iterations, or about so many seconds of them, until the bar moves and Ctrl-C is heard.
@@ -45,18 +46,22 @@ def train(
     images: Images,
     labels: Labels | None = None,
     *,
+    validation: Images | tuple[Images, Labels | None] | None = None,
     dataset: str | None = None,
     epochs: int | None = None,
     seed: int = 0,
     device: str = "auto",
     **changes: Any,
 ) -> "Model":
-    """Train a generator on images uint8 (N, 1, H, W) or (N, H, W), 0 to 255.
+    """Train a generator on images uint8, 0 to 255: grey, (N, 1, H, W) or (N, H, W), or in colour,
+    (N, 3, H, W) or (N, H, W, 3).
 
     `recipe` is a name in params.yaml, with the settings for `dataset` there, or what
     `ganvas.recipe` gives; `epochs` and `changes` stand in for its values: `train("dcgan", images,
     epochs=10, ema_decay=0.999)`. Recipes that are told classes need `labels`, integers (N,) from 0;
-    any other leaves them alone. `device` is auto, cpu, cuda or mps.
+    any other leaves them alone. Of `validation`, images that are held out, alone or with their
+    labels, the model's `outputs` say whether the discriminator learns the others by heart. `device`
+    is auto, cpu, cuda or mps.
 
     Ctrl-C, or a notebook's stop, ends the training and returns what there is so far; a second one
     interrupts. Raises `GanvasError` on what cannot be, and on a loss that is not finite.
@@ -71,18 +76,19 @@ def train(
             "in params.yaml, or ganvas.recipe(name, dataset) alone"
         )
     found = found.merged(changes | ({} if epochs is None else {"epochs": epochs}), name)
-    pixels = given.images(images, "images")
-    data = {"images": torch.tensor(pixels)[:, None]}
-    if labels is not None:
-        data["labels"] = given.labels(labels, len(pixels))
-    elif found.classes != "none":
-        raise GanvasError(
-            f"labels: {name} is told classes; give the class of each image, integers "
-            f"({len(pixels)},) from 0"
-        )
+    told = found.classes != "none"
+    data, held_out = _data(name, images, labels, told), None
+    if validation is not None:
+        pair = validation if isinstance(validation, tuple) else (validation, None)
+        held_out = _data(name, *pair, told, "validation ", most=len(data["images"]))
+        shapes = [tuple(each["images"].shape[1:]) for each in (held_out, data)]
+        if len(set(shapes)) > 1:
+            raise GanvasError(f"validation images: {shapes[0]}, where the others are {shapes[1]}")
     given.whole(seed, "seed", least=0)
     with given.computing(device) as there:
-        model = Model(name, Engine(found, data, seed, there, longest=LONGEST))
+        engine = Engine(found, data, seed, there, longest=LONGEST)
+        probe = None if held_out is None else overfitting.Probe(engine, data, held_out)
+    model = Model(name, engine, probe)
     return model.train(found.epochs)
 
 
@@ -92,14 +98,25 @@ class Model:
     In a notebook it shows what it draws.
     """
 
-    def __init__(self, name: str, engine: Engine) -> None:
+    def __init__(self, name: str, engine: Engine, probe: overfitting.Probe | None = None) -> None:
         self.name, self.engine, self.recipe = name, engine, engine.recipe
+        self._probe, self._probed = probe, list[list[float]]()
         self._measured = torch.empty(0, len(engine.method.measures))
 
     @property
     def history(self) -> dict[str, np.ndarray]:
         """What each iteration measured, float32 (iterations,): generator_loss and so on."""
         return dict(zip(self.engine.method.measures, self._measured.numpy().T, strict=True))
+
+    @property
+    def outputs(self) -> dict[str, np.ndarray]:
+        """The discriminator's mean output on training, held-out and generated images, by iteration.
+
+        Measured every 100 iterations; nothing without held-out images.
+        """
+        columns = ("iteration", *overfitting.OUTPUTS)
+        rows = np.array(self._probed).reshape(-1, len(columns))
+        return dict(zip(columns, rows.T, strict=True))
 
     def train(self, epochs: int) -> Self:
         """Train for that many epochs more, as in one training of them all; see `ganvas.train`."""
@@ -113,9 +130,12 @@ class Model:
         ):
             while engine.iteration < end and not interrupts:
                 began = time.monotonic()
-                rows = engine.advance(min(step, end - engine.iteration))
+                left = min(end, (engine.iteration // LONGEST + 1) * LONGEST) - engine.iteration
+                rows = engine.advance(min(step, left))
                 run.check_finite(engine, rows)
                 self._measured = torch.cat([self._measured, rows])
+                if self._probe and engine.iteration % LONGEST == 0:
+                    self._probed.append([engine.iteration, *self._probe.measure()])
                 bar.at(engine.iteration, **self._losses(len(rows)))
                 if time.monotonic() - began < SECONDS:
                     step = min(2 * step, LONGEST)
@@ -123,7 +143,10 @@ class Model:
             where = f"iteration {engine.iteration:,} of {end:,}"
             print(f"{self.name}: stopped at {where}; its method train goes on", file=sys.stderr)
         column = engine.method.measures.index("discriminator_loss")
-        for warning in run.warnings(self._measured[:, column]):
+        found = run.warnings(self._measured[:, column])
+        if self._probed:
+            found += overfitting.warnings([row[1:] for row in self._probed])
+        for warning in found:
             warnings.warn(f"{self.name}: {warning}", stacklevel=2)
         return self
 
@@ -155,7 +178,7 @@ class Model:
                 images = sampling.of_each_class(generator, COLUMNS, seed)
             else:
                 images = sampling.images(generator, COLUMNS**2, seed)
-        return pictures.grid(images, COLUMNS, scale=2)
+        return pictures.grid(images, COLUMNS)
 
     def save(self, folder: str | Path) -> None:
         """Write the generator as a folder, for `ganvas draw FOLDER --out grid.png`."""
@@ -189,6 +212,27 @@ class Model:
         name = self.engine.method.generators[0]
         with given.computing(self.engine.device.type), self.engine.drawing(name) as generator:
             yield cast(Generator, generator)
+
+
+def _data(
+    name: str,
+    images: Images,
+    labels: Labels | None,
+    told: bool,
+    what: str = "",
+    most: int | None = None,
+) -> dict[str, Tensor]:
+    """Checked, as an engine is given them."""
+    pixels = given.images(images, f"{what}images")
+    data = {"images": tensor(pixels)}
+    if labels is not None:
+        data["labels"] = given.labels(labels, len(pixels), f"{what}labels", most)
+    elif told:
+        raise GanvasError(
+            f"{what}labels: {name} is told classes; give the class of each image, integers "
+            f"({len(pixels)},) from 0"
+        )
+    return data
 
 
 def _of_params(name: str, dataset: str | None = None) -> Recipe:

@@ -22,7 +22,7 @@ class Scorer:
     """
 
     def __init__(self, train: Split, test: Split, *, device: str = "auto", **changes: Any) -> None:
-        """`train` and `test` are pairs of images and labels 0 to 9, as in `ganvas.dataset`.
+        """`train` and `test` are pairs of images and labels from 0, as in `ganvas.dataset`.
 
         `changes` stand in for values of `classifier` in params.yaml: `epochs=14` for small data.
         Raises `GanvasError` on what cannot be.
@@ -31,40 +31,50 @@ class Scorer:
         settings = params.classifier.merged(changes, "classifier")
         train, test = given.split(train, "train"), given.split(test, "test")
         if train.images.shape[1:] != test.images.shape[1:]:
-            sides = train.images.shape[-1], test.images.shape[-1]
-            raise GanvasError(f"test: images of {sides[1]} pixels, those of train have {sides[0]}")
+            of_train, of_test = (tuple(split.images.shape[1:]) for split in (train, test))
+            raise GanvasError(f"test: images {of_test}, those of train are {of_train}")
+        assert train.labels is not None and test.labels is not None
+        classes = int(train.labels.max()) + 1
+        if test.labels.max() >= classes:
+            raise GanvasError(
+                f"test: labels up to {test.labels.max()}, those of train up to {classes - 1}; a "
+                "class without training images cannot be learnt"
+            )
         self._test, self._seed = test, params.seed
         with given.computing(device) as there:
-            epochs = classifier.train(settings, train, there)
+            epochs = classifier.train(settings, train, classes, there)
             *_, (network, _) = progress.each(epochs, "classifier", settings.epochs, "epochs")
             self._extractor = Extractor("classifier", network, there, sha256="")
             self._real = self._extractor.extract(test.images)
-            pretended = Split(*(part[: params.evaluate.images] for part in train))
+            pretended = train.first(params.evaluate.images)
+            assert pretended.labels is not None
             fake, labels = self._extractor.extract(pretended.images), pretended.labels
             floor = scores.floor("classifier", self._real, fake, (test.labels, labels), self._seed)
         # Memorisation is measured from the test images' distance: theirs is 0 by definition.
         self.floor = floor | {"memorisation": 0.0}
-        distance = nearest_distance(test.images, train.images)
-        self._pixels = RealPixels(train.images.numpy(), distance)
+        distance = nearest_distance(test.pixels(), train.pixels())
+        self._pixels = RealPixels(train.pixels(), distance)
         self.accuracy: float = floor["class_accuracy"]  # share of the test images
         for warning in trust.warnings({"test_accuracy": self.accuracy}):
             warnings.warn(warning, stacklevel=2)
 
     def score(self, images: Images, labels: Labels | None = None) -> "Scores":
-        """Every measure of 100 or more images uint8 (N, H, W) or (N, 1, H, W), beside its floor.
+        """Every measure of 100 or more images, of the shape of the real ones, beside its floor.
 
         `labels`, integers (N,), are the classes that they were asked to be of, where they were:
         `scorer.score(model.draw(1000), model.labels(1000))`. Raises `GanvasError` on images that
         cannot be scored.
         """
         pixels = given.images(images, "images", fewest=FEWEST)
-        side = self._test.images.shape[-1]
-        if pixels.shape[-1] != side:
+        real = self._test.pixels().shape[1:]
+        if pixels.shape[1:] != real:
             raise GanvasError(
-                f"images: {pixels.shape[-1]} pixels a side, the real ones have {side}; score "
-                "images of that size"
+                f"images: shape {pixels.shape[1:]}, the real ones are {real}; score images of that "
+                "size"
             )
-        asked = None if labels is None else (self._test.labels, given.labels(labels, len(pixels)))
+        asked = None
+        if labels is not None and self._test.labels is not None:
+            asked = self._test.labels, given.labels(labels, len(pixels))
         with given.computing(self._extractor.device.type):
             found = scores.score(
                 pixels,

@@ -15,7 +15,7 @@ from ganvas.tracking import registry
 
 TEMPLATE = Path(__file__).parent / "templates" / "card.md.j2"
 
-# Where the images come from, and under which terms; without an entry the card points to the code.
+# Where the images come from, and under which terms; without an entry they are nobody's we know.
 DATA = {
     "digits": "The 1,797 handwritten digits inside scikit-learn, enlarged from 8 × 8 pixels: the "
     "test part of UCI's Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998, "
@@ -27,7 +27,7 @@ DATA = {
     "https://github.com/zalandoresearch/fashion-mnist), 70,000 product photographs of Zalando, "
     "MIT licence.",
 }
-ELSEWHERE = "Files, hosts and checksums are in ganvas/data/sources.py."
+ELSEWHERE = "Somebody's own images, from the folder that params.yaml names."
 
 
 def page(

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ganvas.errors import GanvasError
 from ganvas.reporting import scoreboard
@@ -27,6 +27,7 @@ TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
 
 # What keeps a page small, whatever params.yaml asks for.
 PICTURE_BYTES = 300_000
+JPEG_QUALITY = 90
 PROGRESS_STEPS = 24
 PROGRESS_PICTURES = 120  # of all models together: with many of them the slider has fewer steps
 CURVE_POINTS = 2_000
@@ -45,13 +46,13 @@ CURVES = {
     "penalty": {"penalty": "penalty"},
     "probability": {"real_probability": "D(real)", "fake_probability": "D(generated)"},
     "logit": {"real_logit": "real", "fake_logit": "generated"},
+    "heart": {
+        "train_logit": "training",
+        "validation_logit": "held-out",
+        "generated_logit": "generated",
+    },
 }
 SMALL = ("class_loss", "penalty")
-
-FASHION = (
-    *("T-shirt/top", "trouser", "pullover", "dress", "coat"),
-    *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
-)
 
 
 class Folders(NamedTuple):
@@ -78,12 +79,16 @@ def page(
     models: Mapping[str, Folders],
     lineage: Lineage,
     seed_deviation: float = 0.0,
+    classes: Sequence[str] = (),
+    found: Mapping[str, Any] | None = None,
 ) -> str:
     """The HTML of the report on `dataset`.
 
     `results` holds floor.json and classifier.json; `models` says for each model, in params.yaml's
     order, where its files are: the page has them in scoreboard.ranked's. `seed_deviation` is
-    scoreboard.alike's. Raises `GanvasError` when a file is missing or broken.
+    scoreboard.alike's; `classes` are names, without which numbers stand for them; `found` is what
+    was found among a person's own images (data/findings.py). Raises `GanvasError` when a file is
+    missing or broken.
     """
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -98,8 +103,8 @@ def page(
     }
     try:
         template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-        content = _content(dataset, results, models, lineage, seed_deviation)
-        return template.render(content)
+        content = _content(dataset, results, models, lineage, seed_deviation, classes)
+        return template.render(content | {"found": found})
     except FileNotFoundError as error:
         path = error.filename
         raise GanvasError(f"{path}: missing; make it with `dvc repro report@{dataset}`") from None
@@ -168,6 +173,7 @@ def _content(
     models: Mapping[str, Folders],
     lineage: Lineage,
     seed_deviation: float,
+    classes: Sequence[str],
 ) -> dict[str, Any]:
     """What the template shows."""
     tones = {model: place % TONES for place, model in enumerate(models)}
@@ -183,7 +189,7 @@ def _content(
     progress = {model: drawn(at.model / "progress") for model, at in models.items()}
     selection_charts = _selection_charts(selections)
     loss_charts = _loss_charts(histories, {m: of.get("objective") for m, of in configs.items()})
-    classes = _class_names(dataset, floor, metrics)
+    classes = classes or _class_numbers(floor, metrics)
     charts = loss_charts | selection_charts | _class_charts(classes, floor, metrics)
     return {
         "dataset": dataset,
@@ -260,17 +266,30 @@ def read_columns(path: Path, columns: Sequence[str]) -> dict[str, list[float]]:
 
 
 def _picture(path: Path) -> str:
-    """A data URI; a picture above `PICTURE_BYTES` is halved until it is below."""
-    content = path.read_bytes()
+    """A data URI; a picture above `PICTURE_BYTES` is halved until it is below.
+
+    One in colour becomes a JPEG: as PNGs, photographs are four times as large.
+    """
+    content, kind = path.read_bytes(), "png"
     try:
+        image: Image.Image = Image.open(io.BytesIO(content))
+        if image.mode == "RGB":
+            content, kind = _encoded(image, "jpeg"), "jpeg"
         while len(content) > PICTURE_BYTES:
-            buffer = io.BytesIO()
-            with Image.open(io.BytesIO(content)) as image:
-                image.reduce(2).save(buffer, "png", optimize=True)
-            content = buffer.getvalue()
-    except UnidentifiedImageError:
+            image = image.reduce(2)
+            content = _encoded(image, kind)
+    except (OSError, SyntaxError):  # of Pillow
         raise GanvasError(f"{path}: no picture; delete it and run `dvc repro`") from None
-    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _encoded(image: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    if kind == "jpeg":  # of itself it would halve the colours' sides
+        image.save(buffer, kind, quality=JPEG_QUALITY, subsampling=0)
+    else:
+        image.save(buffer, kind, optimize=True)
+    return buffer.getvalue()
 
 
 def drawn(folder: Path) -> dict[int, Path]:
@@ -378,7 +397,9 @@ def _loss_charts(
                 "x": columns["iteration"],
                 "x_name": "iteration",
                 "epochs": _short(columns["epoch"]),
-                "y": [0, 1] if kind == "probability" else _range(curves, zero=kind != "logit"),
+                "y": [0, 1]
+                if kind == "probability"
+                else _range(curves, zero=kind not in ("logit", "heart")),
                 "log": False,
                 "small": kind in SMALL,
                 "series": [
@@ -445,9 +466,7 @@ def _selection_charts(selections: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return charts
 
 
-def _class_names(
-    dataset: str, floor: dict[str, Any], metrics: dict[str, dict[str, Any]]
-) -> list[str]:
+def _class_numbers(floor: dict[str, Any], metrics: dict[str, dict[str, Any]]) -> list[str]:
     """Of as many classes as the scores tell apart."""
     by_class = [
         found[key]
@@ -458,7 +477,7 @@ def _class_names(
         if key in found
     ]
     count = max(map(len, by_class), default=0)
-    return list(FASHION) if (dataset, count) == ("fashion_mnist", 10) else [*map(str, range(count))]
+    return [*map(str, range(count))]
 
 
 def _class_charts(

@@ -40,8 +40,10 @@ DIRECTIONS = {"lower": "lower is better", "higher": "higher is better", "zero": 
 APART = ("dataset", "model", "run", "warnings")
 EXTRACTORS = {
     "classifier": "Features of the classifier that was trained on this data set",
+    "contrastive": "Features of a network that learnt from this data set's images alone: there are "
+    "no classes",
     "inception": "Features of InceptionV3: comparable with published scores, though that network "
-    "was made for colour photographs",
+    "was made for large colour photographs",
     "pixels": "Pixels, without any network",
 }
 

@@ -174,9 +174,9 @@ def _time(seconds: float | None) -> str:
 
 
 def samples(images: Mapping[str, np.ndarray]) -> Image.Image:
-    """The first samples uint8 (N, H, W) of each model, side by side, `ABREAST` models in a row."""
+    """The first samples of each model, uint8 (N, H, W) or (N, H, W, 3), `ABREAST` in a row."""
     first = {model: found[: COLUMNS * ROWS] for model, found in images.items()}
-    grids = [(model, pictures.grid(shown, COLUMNS, scale=2)) for model, shown in first.items()]
+    grids = [(model, pictures.grid(shown, COLUMNS)) for model, shown in first.items()]
     return _sheet([grids[at : at + ABREAST] for at in range(0, len(grids), ABREAST)])
 
 
@@ -196,7 +196,7 @@ def progress(models: Mapping[str, Path]) -> Image.Image:
         for iteration in [*columns, last]:
             cell: Image.Image | str = f"ended at {last:,}" if iteration > last else "no picture"
             if iteration in found:
-                with Image.open(found[iteration]) as image:  # as small as before it was enlarged
+                with Image.open(found[iteration]) as image:  # small ones had been enlarged
                     cell = image.reduce(2)
             row.append((f"{model}, {iteration:,} it", cell))
         rows.append(row)
@@ -205,19 +205,20 @@ def progress(models: Mapping[str, Path]) -> Image.Image:
 
 def _sheet(rows: Sequence[Sequence[tuple[str, Image.Image | str]]]) -> Image.Image:
     """Cells of a caption over a picture or words, black on white, each as large as the largest."""
-    shown = [cell.size for row in rows for _, cell in row if isinstance(cell, Image.Image)]
-    width, height = map(max, zip(*shown, strict=True))
+    shown = [cell for row in rows for _, cell in row if isinstance(cell, Image.Image)]
+    width, height = map(max, zip(*(cell.size for cell in shown), strict=True))
     across, down = width + GAP, height + CAPTION + GAP
     size = (len(rows[0]) * across - GAP, len(rows) * down - GAP)
-    sheet = Image.new("L", size, 255)
+    colour = any(cell.mode == "RGB" for cell in shown)
+    sheet = Image.new("RGB" if colour else "L", size, "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT)
     for index, row in enumerate(rows):
         for column, (caption, cell) in enumerate(row):
             left, top = column * across, index * down
-            draw.text((left, top + CAPTION / 2), caption, fill=0, font=font, anchor="lm")
+            draw.text((left, top + CAPTION / 2), caption, fill="black", font=font, anchor="lm")
             if isinstance(cell, Image.Image):
                 sheet.paste(cell, (left, top + CAPTION))
             else:
                 middle = (left + width / 2, top + CAPTION + height / 2)
-                draw.text(middle, cell, fill=96, font=font, anchor="mm")
+                draw.text(middle, cell, fill="#606060", font=font, anchor="mm")
     return sheet

@@ -46,8 +46,8 @@ class Events:
                 from PIL import Image
 
                 with Image.open(path) as image:
-                    pixels = np.asarray(image.convert("L"))
-                self._writer.add_image(name, pixels, step, dataformats="HW")
+                    pixels = np.asarray(image)
+                self._writer.add_image(name, pixels, step, dataformats="HWC"[: pixels.ndim])
 
     @contextmanager
     def _never_in_the_way(self) -> Iterator[None]:

@@ -47,13 +47,13 @@ def name_of(dataset: str) -> str:
 
 
 def save(
-    folder: Path, generator: Path, config: Mapping[str, Any], classifier: Path, card: str
+    folder: Path, generator: Path, config: Mapping[str, Any], classifier: Path | None, card: str
 ) -> None:
     """Write an MLflow model into `folder`, which must be empty or absent.
 
-    `generator` and `classifier` are safetensors files; `config` is what stands in architecture.json
-    beside the generator, with the classifier's `features`. The folder holds no pickle and no path
-    of this machine.
+    `generator` and `classifier` are safetensors files, the latter None where there are no classes;
+    `config` is what stands in architecture.json beside the generator. The folder holds no pickle
+    and no path of this machine.
     """
     import mlflow.pyfunc
     from mlflow.models import Model, ModelSignature
@@ -61,6 +61,8 @@ def save(
     from numpy import dtype
 
     _without_bars()
+    side, channels = config["image_size"], config["channels"]
+    shape = (side, side) if channels == 1 else (side, side, channels)
     signature = ModelSignature(
         inputs=Schema(
             [
@@ -71,18 +73,14 @@ def save(
                 ColSpec(AnyType(), "class", required=False),  # type: ignore[no-untyped-call]
             ]
         ),
-        outputs=Schema(
-            [TensorSpec(dtype("uint8"), (-1, config["image_size"], config["image_size"]))]
-        ),
+        outputs=Schema([TensorSpec(dtype("uint8"), (-1, *shape))]),
     )
     with TemporaryDirectory() as temporary:
-        artifacts = {
-            "generator": Path(temporary, WEIGHTS),
-            "classifier": Path(temporary, "classifier.safetensors"),
-            "config": Path(temporary, FACTS),
-        }
+        artifacts = {"generator": Path(temporary, WEIGHTS), "config": Path(temporary, FACTS)}
         shutil.copyfile(generator, artifacts["generator"])
-        shutil.copyfile(classifier, artifacts["classifier"])
+        if classifier:
+            artifacts["classifier"] = Path(temporary, "classifier.safetensors")
+            shutil.copyfile(classifier, artifacts["classifier"])
         files.write_json(artifacts["config"], dict(config))
         mlflow.pyfunc.save_model(
             folder,
@@ -109,7 +107,7 @@ def publication(
     name: str,
     generator: Path,
     config: Mapping[str, Any],
-    classifier: Path,
+    classifier: Path | None,
     *,
     card: str,
     generator_hash: str,

@@ -4,7 +4,6 @@ MLflow runs this file by itself ("models from code"), out of the model's folder,
 lies beside it.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from ganvas.drawing import conditional, sampling
 from ganvas.errors import GanvasError
 from ganvas.evaluation import classifier
+from ganvas.evaluation.classifier import Classifier
 from ganvas.training import checkpoints
 
 MOST_IMAGES = 10_000  # that one request may ask for
@@ -26,17 +26,18 @@ MOST_ROWS = 100  # each row draws whole batches, however few images it asks for
 class Images(PythonModel):
     """Draws on the CPU, so that a row gives the same bytes beside a GPU and without one."""
 
+    classifier: Classifier | None = None  # where images have no classes
+
     def load_context(self, context: PythonModelContext) -> None:
         artifacts = {name: Path(path) for name, path in context.artifacts.items()}
-        config = json.loads(artifacts["config"].read_text())
         architecture = checkpoints.architecture(artifacts["config"])
         self.generator = checkpoints.load(artifacts["generator"], architecture)
         import torch  # not before ganvas, which sets how many threads it has and how they wait
 
-        # Four times as fast as in the layout of the file.
-        self.classifier = classifier.load(
-            artifacts["classifier"], config["image_size"], config["features"]
-        ).to(memory_format=torch.channels_last)
+        if "classifier" in artifacts:
+            # Four times as fast as in the layout of the file.
+            found = classifier.load(artifacts["classifier"])
+            self.classifier = found.to(memory_format=torch.channels_last)
 
     def predict(
         self,
@@ -44,7 +45,7 @@ class Images(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> np.ndarray:
-        """The images of every row, uint8 (sum of `images`, H, W), in the order of the rows.
+        """The images of every row in their order, uint8 (sum of `images`, H, W), or (…, H, W, 3).
 
         Columns: `images`, how many; `seed`, 0 or more; `class`, which may be absent or null. A row
         gives the same images whatever the other rows are. Raises `MlflowException` on a row that
@@ -53,14 +54,17 @@ class Images(PythonModel):
         # Nulls come as None, NaN or NA, by what else is in the column.
         rows = model_input.astype(object).where(model_input.notna(), None).to_dict("records")
         try:
-            _check(rows, len(self.generator.class_counts) or classifier.CLASSES)
+            _check(rows, len(self.generator.class_counts) or self._told_apart())
             return np.concatenate([self._draw(row) for row in rows])
         except GanvasError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
 
+    def _told_apart(self) -> int:
+        return self.classifier.told_apart if self.classifier else 0
+
     def _draw(self, row: dict[str, Any]) -> np.ndarray:
         count, seed, wanted = int(row["images"]), int(row["seed"]), row.get("class")
-        if wanted is None:
+        if wanted is None or self.classifier is None:
             return sampling.images(self.generator, count, seed)
         return conditional.images(self.generator, self.classifier, int(wanted), count, seed)
 
@@ -74,6 +78,11 @@ def _check(rows: list[dict[str, Any]], classes: int) -> None:
             raise GanvasError(f"row {number}: images: {row['images']} is not allowed; 1 at least")
         if row["seed"] < 0:
             raise GanvasError(f"row {number}: seed: {row['seed']} is not allowed; 0 at least")
+        if row.get("class") is not None and not classes:
+            raise GanvasError(
+                f"row {number}: class: {row['class']!r} is not allowed; these images have no "
+                "classes: null, or leave it out"
+            )
         if row.get("class") not in (None, *range(classes)):
             raise GanvasError(
                 f"row {number}: class: {row['class']!r} is not allowed; allowed: 0 to "

@@ -82,10 +82,11 @@ def load(path: Path, architecture: Architecture) -> Generator:
     try:
         generator.load_state_dict(averaged or tensors)
     except RuntimeError:
+        kind = "grey" if architecture.channels == 1 else "colour"
         raise GanvasError(
             f"{path}: these weights do not fit {architecture.network} with latent_dim "
-            f"{architecture.latent_dim} and images of {architecture.image_size} pixels; keep it "
-            f"with the {ARCHITECTURE} of its training"
+            f"{architecture.latent_dim} and {kind} images of {architecture.image_size} pixels; "
+            f"keep it with the {ARCHITECTURE} of its training"
         ) from None
     return generator.eval().requires_grad_(False)
 

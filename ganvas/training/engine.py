@@ -1,9 +1,10 @@
 """The engine: a method's iterations, one after the other, as fast and as repeatable as we know how.
 
 The data lie on the device as uint8 tensors; batches, noise and measurements stay there too, so that
-the processor never waits for the device inside the loop. On CUDA one iteration is captured as a
-CUDA graph and replayed; everywhere else, and where that fails, the same code runs eagerly. What an
-iteration does, and what it minimises, is the method's business (`ganvas/training/methods/`).
+the processor never waits for the device inside the loop. Data too large for a GPU stay on the host,
+and batches are sent ahead. On CUDA one iteration is captured as a CUDA graph and replayed;
+everywhere else, and where that fails, the same code runs eagerly. What an iteration does, and what
+it minimises, is the method's business (`ganvas/training/methods/`).
 """
 
 import copy
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganvas import parts, seeds
 from ganvas.errors import GanvasError
@@ -28,6 +30,9 @@ Batch = Mapping[str, Tensor]
 # What a method draws from, each a generator on the device that the state holds: what goes into a
 # generator, and what is done to images before a discriminator sees them. Dropout has its own.
 STREAMS = ("noise", "augment")
+# Data that take more than this share of a GPU's free memory stay on the host: the rest is for
+# networks, their gradients and moments, and what a batch leaves between its layers.
+SHARE_FOR_DATA = 0.5
 
 
 class Method(Protocol):
@@ -58,13 +63,23 @@ class Method(Protocol):
     def draw(self, engine: "Engine") -> Tensor:
         """Rows of images uint8 (R, N, C, H, W) on the CPU, for the progress pictures."""
 
+    def judge(
+        self, engine: "Engine", real: Sequence[Batch], stream: torch.Generator
+    ) -> Sequence[Tensor]:
+        """The discriminator's outputs, float (B,), real or generated, the higher the more real.
+
+        To each batch of real images, and to as many generated as the first has; what is drawn comes
+        from `stream`. Called within `Engine.judging`.
+        """
+
 
 class Engine:
     """A method's networks, optimizers and random streams, after `iteration` iterations.
 
     An epoch shows each example once at most, in a fresh random order: N // (batches * batch_size)
     iterations of as many batches as the method asks for. The examples left over are dropped, since
-    a CUDA graph needs one batch shape.
+    a CUDA graph needs one batch shape. With `horizontal_flips` about half of its images are shown
+    as in a mirror, others in each epoch.
     """
 
     def __init__(
@@ -76,12 +91,14 @@ class Engine:
         precision: str = "float32",
         longest: int = 100,
         capture: bool = True,
+        on_host: bool | None = None,
     ) -> None:
         """`data` are tensors by name whose first dimension is the N examples, `images` among them.
 
         `images` is uint8 (N, C, H, W). `longest` bounds the iterations of one `advance`. Without
-        `capture` iterations run eagerly on CUDA too. Raises `GanvasError` when a batch is larger
-        than the data.
+        `capture` iterations run eagerly on CUDA too. `on_host` keeps the data in the computer's
+        memory; by default they are where they do not fit into the device's. Neither shows in the
+        result. Raises `GanvasError` when a batch is larger than the data.
         """
         examples = len(data["images"])
         self.recipe, self.seed, self.device, self.precision = recipe, seed, device, precision
@@ -105,8 +122,17 @@ class Engine:
         self.optimizers = self.method.optimizers()
         self.streams = {name: seeds.generator(seed, name, device=device) for name in STREAMS}
         self._layers = seeds.generator(seed, "layers", device=device).get_state()
-        self._data = {name: values.to(device) for name, values in data.items()}
-        self._order = torch.zeros(examples, dtype=torch.int64, device=device)
+        if on_host is None:
+            on_host = _too_large(data, device)
+        self._host = _Host(data, shown, device) if on_host else None
+        self._data = (
+            {} if self._host else {name: values.to(device) for name, values in data.items()}
+        )
+        self._order = torch.zeros(
+            examples, dtype=torch.int64, device="cpu" if self._host else device
+        )
+        # By the place in the epoch, not by the example, which the device need not know.
+        self._flipped = torch.zeros(examples, 1, 1, 1, dtype=torch.bool, device=device)
         self._order_epoch = -1
         # Counters live on the device, since a replayed graph runs no Python.
         self._lane = torch.arange(shown, device=device)
@@ -136,6 +162,9 @@ class Engine:
                 if epoch != self._order_epoch:
                     self._shuffle(epoch)
                     self._cursor.fill_(position * len(self._lane))
+                if self._host:
+                    start = position * len(self._lane)
+                    self._host.send(self._order[start : start + len(self._lane)])
                 if self._graph:
                     self._graph.replay()
                 else:
@@ -169,6 +198,27 @@ class Engine:
                 yield network
         finally:
             network.train()
+
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """The networks compute as in training, and nothing in them changes: no dropout is drawn.
+
+        BatchNorm goes by its batch, as it did where the discriminator learnt to tell images apart.
+        """
+        layers = [layer for net in self.method.networks.values() for layer in net.modules()]
+        normalising = [layer for layer in layers if isinstance(layer, _BatchNorm)]
+        for layer in layers:
+            layer.training = False
+        for layer in normalising:
+            layer.training, layer.track_running_stats = True, False
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            for layer in layers:
+                layer.training = True
+            for layer in normalising:
+                layer.track_running_stats = True
 
     # What is needed to go on.
 
@@ -221,11 +271,22 @@ class Engine:
     def _shuffle(self, epoch: int) -> None:
         stream = seeds.generator(self.seed, "order", epoch)
         self._order.copy_(torch.randperm(len(self._order), generator=stream))
+        if self.recipe.horizontal_flips:
+            stream = seeds.generator(self.seed, "flips", epoch)
+            self._flipped.copy_(torch.rand(self._flipped.shape, generator=stream) < 0.5)
         self._order_epoch = epoch
 
-    def _iterate(self) -> None:
+    def _batch(self) -> Batch:
+        if self._host:
+            return self._host.batch
         examples = self._order[self._cursor + self._lane]
-        batch = {name: values[examples] for name, values in self._data.items()}
+        return {name: values[examples] for name, values in self._data.items()}
+
+    def _iterate(self) -> None:
+        batch = self._batch()
+        if self.recipe.horizontal_flips:
+            flipped, images = self._flipped[self._cursor + self._lane], batch["images"]
+            batch = {**batch, "images": torch.where(flipped, images.flip(-1), images)}
         measured = self.method.iterate(self, batch)
         with torch.no_grad():
             for name, average in self.averages.items():
@@ -299,6 +360,54 @@ class Engine:
         with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
             self._iterate()
         self._graph = graph
+
+
+class _Host:
+    """Data that stay on the host: batches are gathered there, and copied while the device works."""
+
+    def __init__(self, data: Mapping[str, Tensor], shown: int, device: torch.device) -> None:
+        self._data = data
+        # Where every batch arrives, since a graph reads it there.
+        self.batch = {name: values[:shown].to(device, copy=True) for name, values in data.items()}
+        # Nobody waits for a copy from pinned memory. As rows are picked from anywhere in the data,
+        # it is batches that are pinned, two in turn, and not the whole, which may not be let.
+        self._asynchronous = device.type == "cuda"
+        self._gathered = [
+            {
+                name: torch.empty_like(values[:shown], pin_memory=self._asynchronous)
+                for name, values in data.items()
+            }
+            for _ in range(2)
+        ]
+        self._copied = [torch.cuda.Event() for _ in range(2) if self._asynchronous]
+        self._turn = 0
+
+    def send(self, examples: Tensor) -> None:
+        """Make them the batch of what is given to the device from now on; int64 (B,) on the CPU."""
+        self._turn = 1 - self._turn
+        if self._asynchronous:
+            self._copied[self._turn].synchronize()  # of the batch before the last
+        for name, gathered in self._gathered[self._turn].items():
+            torch.index_select(self._data[name], 0, examples, out=gathered)
+            self.batch[name].copy_(gathered, non_blocking=self._asynchronous)
+        if self._asynchronous:
+            self._copied[self._turn].record()
+
+
+def _too_large(data: Mapping[str, Tensor], device: torch.device) -> bool:
+    """Whether the data had better stay on the host; says so in a line."""
+    if device.type != "cuda":
+        return False
+    size, free = sum(values.nbytes for values in data.values()), torch.cuda.mem_get_info(device)[0]
+    if size <= SHARE_FOR_DATA * free:
+        return False
+    log.warning(
+        "%.1f GB of images stay in the computer's memory, and each batch is sent to the GPU from "
+        "pinned memory: %.1f GB are free on the GPU",
+        size / 1e9,
+        free / 1e9,
+    )
+    return True
 
 
 def _default_generator(device: torch.device) -> torch.Generator:

@@ -21,10 +21,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ganvas import files, pictures
+from ganvas import files, layout, pictures
 from ganvas.errors import GanvasError
-from ganvas.training import checkpoints
+from ganvas.training import checkpoints, overfitting
 from ganvas.training.engine import Engine
+from ganvas.training.overfitting import Probe
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +60,18 @@ def key(facts: dict[str, Any]) -> str:
 class Run:
     """A training that goes on from the state in `folder`, if there is one that fits.
 
-    Hold the folder's `exclusive` lock meanwhile.
+    With a `probe` history.csv has its outputs too. Hold the folder's `exclusive` lock meanwhile.
     """
 
-    def __init__(self, folder: Path, engine: Engine, plan: Plan) -> None:
-        self.folder, self.engine, self.plan = folder, engine, plan
-        self.columns = ("iteration", "epoch", *engine.method.measures)  # of history.csv
+    def __init__(
+        self, folder: Path, engine: Engine, plan: Plan, probe: Probe | None = None
+    ) -> None:
+        self.folder, self.engine, self.plan, self.probe = folder, engine, plan, probe
+        probed = overfitting.OUTPUTS if probe else ()
+        self.columns = ("iteration", "epoch", *engine.method.measures, *probed)  # of history.csv
         self.measured = torch.empty(0, len(engine.method.measures))  # of every iteration so far
+        # What the probe found where a row of history ends, each row after its iteration.
+        self.probed = torch.empty(0, 1 + len(probed), dtype=torch.float64)
         self.interrupted = False
         folder.mkdir(parents=True, exist_ok=True)
         self._restore()
@@ -91,6 +97,7 @@ class Run:
             rows = engine.advance(self._next_stop() - start)
             check_finite(engine, rows)
             self.measured = torch.cat([self.measured, rows])
+            self._probe()
             self._checkpoint()
             yield Stop(engine.iteration, self.history(start, complete=self.ended), self._draw())
             now = time.monotonic()
@@ -110,12 +117,16 @@ class Run:
     def save(self) -> None:
         """Write the state to go on from. Weights that are not finite are never written."""
         if finite(self.engine):
-            state = self.engine.state() | {"measured": self.measured}
+            state = self.engine.state() | {"measured": self.measured, "probed": self.probed}
             files.write_tensors(self.folder / "state.safetensors", state)
 
     def warnings(self) -> list[str]:
         """What a person should know about how the training went."""
-        return warnings(self._column("discriminator_loss"))
+        found = warnings(self._column("discriminator_loss"))
+        if self.probe and len(self.measured):
+            rows = self.history(0, complete=True)
+            found += overfitting.warnings([row[-len(overfitting.OUTPUTS) :] for row in rows])
+        return found
 
     def export(self, target: Path, config: dict[str, Any]) -> None:
         """Write what the whole run gives below `target`: nothing that names a moment or place."""
@@ -142,10 +153,11 @@ class Run:
             return
         try:
             state = load_file(path)
-            measured, done = state.pop("measured"), int(state["iteration"])
+            measured, probed = state.pop("measured"), state.pop("probed")
+            done = int(state["iteration"])
             if done <= self.iterations and all(made.exists() for made in self._made(done)):
                 self.engine.restore(state)
-                self.measured = measured
+                self.measured, self.probed = measured, probed
         except (SafetensorError, KeyError, RuntimeError, OSError) as error:
             log.warning("%s cannot be read (%s): training starts anew", path, error)
 
@@ -160,22 +172,30 @@ class Run:
     def history(self, start: int, complete: bool = False) -> list[tuple[float, ...]]:
         """Rows of history.csv since iteration `start`: each the mean over `log_every` iterations.
 
-        With `complete`, a last row averages the iterations that are left over.
+        With `complete`, a last row averages the iterations that are left over. What the probe found
+        is of the last iteration alone.
         """
         every, done = self.plan.log_every, len(self.measured)
         ends = list(range((start // every + 1) * every, done + 1, every))
         if complete and done % every:
             ends.append(done)
+        probed = {int(at): outputs for at, *outputs in self.probed.tolist()}
         rows = []
         for end in ends:
             window = self.measured[(end - 1) // every * every : end]
             means = window.double().mean(0).tolist()
-            rows.append((end, end / self.engine.iterations_per_epoch, *means))
+            rows.append((end, end / self.engine.iterations_per_epoch, *means, *probed.get(end, ())))
         return rows
 
     def curves(self, rows: list[tuple[float, ...]]) -> list[tuple[int, dict[str, float]]]:
         """(iteration, values by name) of rows of history.csv; no chart has a use for the epoch."""
         return [(int(row[0]), dict(zip(self.columns[2:], row[2:], strict=True))) for row in rows]
+
+    def _probe(self) -> None:
+        done = self.engine.iteration
+        if self.probe and (self.ended or done % self.plan.log_every == 0):
+            row = torch.tensor([[done, *self.probe.measure()]], dtype=torch.float64)
+            self.probed = torch.cat([self.probed, row])
 
     def _checkpoint(self) -> None:
         engine = self.engine
@@ -192,9 +212,10 @@ class Run:
     def _draw(self) -> Path | None:
         if self.engine.iteration not in self._iterations_drawn():
             return None
-        rows = self.engine.method.draw(self.engine).squeeze(2)
+        rows = self.engine.method.draw(self.engine)
         path = self._picture_path(self.engine.iteration)
-        pictures.save_png(path, pictures.grid(rows.flatten(0, 1).numpy(), rows.shape[1], scale=2))
+        images = layout.for_files(rows.flatten(0, 1).numpy())
+        pictures.save_png(path, pictures.grid(images, rows.shape[1]))
         return path
 
     def _made(self, iteration: int) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import torch
 
+from ganvas.errors import GanvasError
 from ganvas.evaluation import extractors
 from ganvas.evaluation.extractors import Extractor
 from ganvas.workflow import paths
@@ -12,5 +13,9 @@ def load(data: DataSet, name: str, device: torch.device) -> Extractor:
     """One of those that params.yaml names."""
     if name == "inception":
         return extractors.of_papers(paths.INCEPTION, device)
-    width = data.classifier.features
-    return extractors.of_data_set(data.classifier_weights, data.params.image_size, width, device)
+    if name != data.extractor_weights.stem:
+        raise GanvasError(
+            f"datasets.{data.name}.extractors: {name!r}, but its own is "
+            f"{data.extractor_weights.stem!r}, by whether its images have classes; name that"
+        )
+    return extractors.of_data_set(data.extractor_weights, device)

@@ -3,13 +3,18 @@
 Paths are relative to the repository's root, as dvc.yaml has them.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ganvas import config
 from ganvas.config import Params
+from ganvas.errors import GanvasError
 from ganvas.workflow import modules
+
+PLACES = Path("data/places")
+CLASSES = "classes.json"  # beside the splits
 
 
 class DataSet:
@@ -21,9 +26,10 @@ class DataSet:
         self.settings = params.datasets[name]
         self.classifier = params.classifier_for(name)  # its settings
 
+        self.place = PLACES / name  # links to where a person's own images lie
         self.raw = Path("data/raw", name)
         self.normalized = Path("data/normalized", name)
-        self.classifier_weights = Path("models", name, "classifier", "classifier.safetensors")
+        self.made_for_it = Path("models", name, "classifier")  # an extractor's weights
         self.results = Path("results", name)
         self.report = Path("reports", name)
         self.page = self.report / "index.html"
@@ -31,6 +37,37 @@ class DataSet:
     def split(self, name: str) -> Path:
         """The file of `train`, `validation` or `test`."""
         return self.normalized / f"{name}.safetensors"
+
+    @property
+    def extractors(self) -> list[str]:
+        """Those that params.yaml names; else the one made for it, which hangs on its classes."""
+        named = self.settings.extractors
+        return [*named] if named else [self.extractor_weights.stem]
+
+    @property
+    def extractor_weights(self) -> Path:
+        """Of the extractor made for it, by whose name they are called.
+
+        Raises `GanvasError` where there are none yet.
+        """
+        found = sorted(self.made_for_it.glob("*.safetensors"))
+        if not found:
+            raise GanvasError(
+                f"{self.made_for_it}: no weights; make them with `dvc repro classifier@{self.name}`"
+            )
+        return found[0]
+
+    @property
+    def class_names(self) -> list[str]:
+        """Sorted as the labels count them; empty where no image has a class."""
+        path = self.normalized / CLASSES
+        try:
+            names: list[str] = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise GanvasError(
+                f"{path}: cannot be read ({error}); run dvc repro normalize@{self.name}"
+            ) from None
+        return names
 
     def reference(self, extractor: str) -> Path:
         """The features of its real images."""
@@ -66,7 +103,8 @@ class Instance:
             "dataset": self.data.name,
             "model": self.model,
             "seed": self.params.seed,
-            "image_size": self.params.image_size,
+            "channels": self.data.settings.channels,
+            "image_size": self.data.settings.image_size,
             **self.recipe.model_dump(exclude_none=True),
             "precision": self.params.train.precision,
         }

@@ -8,6 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from ganvas import config
 from ganvas.config import Params
 from ganvas.errors import GanvasError
 from ganvas.tracking import runs as store
@@ -143,6 +144,7 @@ def _differences(run: "store.Run", commit: str) -> tuple[list[str], list[str]]:
     """The code in which a run differs from its commit, and the parameters as `dvc exp run -S`."""
     values = YAML(typ="safe").load(provenance.at(commit, pipeline.PARAMS) or b"{}") or {}
     committed = dict(pipeline.leaves(values))
+    defaults = dict(pipeline.leaves({"datasets": config.defaults(values.get("datasets", {}))}))
     of_commit = cache(partial(provenance.at, commit))  # each is a process of git's
     stages, recipe = _stages(run).values(), _recipe(run)
     code = {
@@ -155,9 +157,9 @@ def _differences(run: "store.Run", commit: str) -> tuple[list[str], list[str]]:
     below = tuple(f"{key}." for recorded in stages for key in recorded["params"])
     changes = [f"~{key}" for key in committed if key.startswith(below) and key not in ran_with]
     for key, value in ran_with.items():
-        if key not in committed:
+        if key not in committed and (key not in defaults or defaults[key] != value):
             changes.append(f"+{key}={value}")
-        elif committed[key] != value:
+        elif key in committed and committed[key] != value:
             changes.append(f"{key}={value}")
     return sorted(code), changes
 

@@ -96,8 +96,8 @@ def training(tracker: Tracker, instance: Instance) -> None:
 def trained(tracker: Tracker, instance: Instance) -> None:
     """From now on the run is found by what it trained."""
     tracker.tags({GENERATOR_TAG: provenance.dvc_hash(instance.generators)})
-    for warning in json.loads(instance.config.read_text())["warnings"]:
-        tracker.tags({"warning": warning})
+    if warnings := json.loads(instance.config.read_text())["warnings"]:
+        tracker.tags({"warning": "; ".join(warnings)})
 
 
 def selection(tracker: Tracker, instance: Instance) -> None:
@@ -124,7 +124,7 @@ def scores(tracker: Tracker, instance: Instance) -> None:
         tracker.tags({SCORES_WARNING: "; ".join(warnings)})
     else:
         tracker.forget(SCORES_WARNING)  # of scores by an earlier classifier
-    data, extractor = instance.data, instance.data.settings.extractors[0]
+    data, extractor = instance.data, instance.data.extractors[0]
     floor = _floor(data)
     tracker.describe(
         ABOUT_RUN.format(
@@ -161,8 +161,8 @@ def report(tracker: Tracker, instance: Instance) -> None:
         registry.publication(
             registry.name_of(data.name),
             generator,
-            json.loads(instance.architecture.read_text()) | {"features": data.classifier.features},
-            data.classifier_weights,
+            json.loads(instance.architecture.read_text()),
+            data.extractor_weights if data.class_names else None,
             card=(instance.report / "card.md").read_text(),
             generator_hash=provenance.dvc_hash(generator),
             tags={"dataset": data.name, "model": instance.model} | _score(instance),
@@ -231,11 +231,14 @@ def rebuild(entries: Mapping[str, pipeline.Entry], instance: Instance, known: bo
 def _locked_parameters(train: pipeline.Entry, instance: Instance) -> dict[str, Any]:
     """`instance.parameters`, as they were when the model was trained."""
     values, dataset, model = train.params, instance.data.name, instance.model
+    normalize = pipeline.locked().get(pipeline.named("normalize", instance.data))
     try:
+        settings = normalize.params if normalize else {}
+        shape = {key: settings[f"datasets.{dataset}.{key}"] for key in ("channels", "image_size")}
         recipe = Recipe.model_validate(
             values[f"models.{model}"] | values[f"datasets.{dataset}.models.{model}"]
         )
-    except ValidationError:
+    except (KeyError, ValidationError):
         raise GanvasError(
             f"dvc.lock: {train.stage} was made by an earlier version, with other keys in its "
             "recipe; `dvc repro` first"
@@ -244,7 +247,7 @@ def _locked_parameters(train: pipeline.Entry, instance: Instance) -> dict[str, A
         "dataset": dataset,
         "model": model,
         "seed": values["seed"],
-        "image_size": values["image_size"],
+        **shape,
         **recipe.model_dump(exclude_none=True),
         "precision": values["train.precision"],
     }
@@ -274,7 +277,7 @@ def _about(data: DataSet) -> str:
     floor = _floor(data)
     return ABOUT_DATA.format(
         data=card.DATA.get(data.name, card.ELSEWHERE),
-        extractor=data.settings.extractors[0],
+        extractor=data.extractors[0],
         floor=ABOUT_FLOOR.format(fid=floor) if floor else "",
         page=data.page,
     )
@@ -284,7 +287,7 @@ def _floor(data: DataSet) -> str | None:
     """The FID of real training images; None where stage `reference` has left none to read."""
     try:
         floor = json.loads((data.results / "floor.json").read_text())
-        return scoreboard.number(floor[data.settings.extractors[0]]["fid"])
+        return scoreboard.number(floor[data.extractors[0]]["fid"])
     except (OSError, ValueError, KeyError):
         return None
 
@@ -307,7 +310,7 @@ def _selected(instance: Instance) -> dict[str, Any]:
 
 def _score(instance: Instance) -> dict[str, str]:
     """The FID by the data set's first extractor, and by what it was measured."""
-    extractor = instance.data.settings.extractors[0]
+    extractor = instance.data.extractors[0]
     rows = _rows(instance.results / "scores.csv")
     row = next(row for row in rows if (row["extractor"], row["measure"]) == (extractor, "fid"))
     by = f"{extractor} {row['weights_sha256'][:12]}"

@@ -16,7 +16,9 @@ from ganvas.workflow import modules, provenance
 from ganvas.workflow.instances import DataSet, Instance, matrix
 
 PARAMS = "params.yaml"
+SETTINGS = "data/datasets.json"  # of the data sets, defaults filled in: stage params writes it
 
+Recorded = dict[str, dict[str, Any]]  # values by key, by the file that DVC reads them from
 Of = DataSet | Instance | None  # what an instance of a stage works on
 Parts = Mapping[str, Any]  # of a recipe, which modules it names
 
@@ -27,7 +29,7 @@ class Entry(NamedTuple):
     stage: str  # as DVC names it: train@mnist-gan
     cmd: str
     deps: dict[str, str]
-    params: dict[str, Any]  # by the keys that dvc.yaml names
+    recorded: Recorded
     outs: dict[str, str]
 
     @property
@@ -36,12 +38,17 @@ class Entry(NamedTuple):
         return self.stage.partition("@")[0]
 
     @property
+    def params(self) -> dict[str, Any]:
+        """By the keys of params.yaml, wherever DVC read them."""
+        return _by_key(self.recorded)
+
+    @property
     def key(self) -> str:
         """Hash of all but the outputs' bytes: DVC's own, under which its run cache files them."""
         deps = [{"path": p, "hash": "md5", "md5": md5} for p, md5 in sorted(self.deps.items())]
         parts: dict[str, Any] = {"cmd": self.cmd, "deps": deps, "outs": sorted(self.outs)}
-        if self.params:
-            parts["params"] = {PARAMS: self.params}
+        if self.recorded:
+            parts["params"] = self.recorded
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -51,9 +58,13 @@ class Declared(NamedTuple):
     stage: str
     cmd: str
     deps: list[str]
-    params: dict[str, Any]
+    recorded: Recorded
     outs: list[str]
     recipe: Parts
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return _by_key(self.recorded)
 
 
 def named(stage: str, of: Of) -> str:
@@ -75,7 +86,7 @@ def locked(text: str | None = None) -> dict[str, Entry]:
             stage,
             values["cmd"],
             {item["path"]: item["md5"] for item in values.get("deps", ())},
-            values.get("params", {}).get(PARAMS, {}),
+            values.get("params", {}),
             {item["path"]: item["md5"] for item in values.get("outs", ())},
         )
         for stage, values in content.get("stages", {}).items()
@@ -86,14 +97,15 @@ def declared(stage: str, of: Of, values: Any = None) -> Declared:
     """One instance of a stage of dvc.yaml, with the values of params.yaml, read if not given."""
     values, items = values or _params(), _dvc_yaml()[stage]
     data = of.data if isinstance(of, Instance) else of
+    files = {PARAMS: values, SETTINGS: data.params.data_sets() if data else {}}
     model = of.model if isinstance(of, Instance) else ""
 
     def filled(text: str) -> str:
         name = data.name if data else ""
         return text.replace("${item.dataset}", name).replace("${item.model}", model)
 
-    def at(key: str) -> Any:
-        return reduce(lambda section, part: section.get(part, {}), key.split("."), values)
+    def at(file: str, key: str) -> Any:
+        return reduce(lambda section, part: section.get(part, {}), key.split("."), files[file])
 
     def paths(kinds: Iterable[str]) -> list[str]:
         found = [item for kind in kinds for item in items.get(kind, ())]
@@ -103,7 +115,10 @@ def declared(stage: str, of: Of, values: Any = None) -> Declared:
         named(stage, of),
         filled(items["cmd"]),
         paths(["deps"]),
-        {key: at(key) for key in sorted(map(filled, items.get("params", ())))},
+        {
+            file: {key: at(file, key) for key in sorted(map(filled, keys))}
+            for file, keys in sorted(_watched(items.get("params", ())).items())
+        },
         paths(["outs", "metrics", "plots"]),
         of.recipe.model_dump() if isinstance(of, Instance) else {},
     )
@@ -128,15 +143,15 @@ def present(stage: str, of: Of) -> Entry:
     """What dvc.lock will record once the stage, whose outputs are written, has ended."""
     now = declared(stage, of)
     outs = {out: provenance.dvc_hash(Path(out)) for out in now.outs}
-    return Entry(now.stage, now.cmd, _hashed(stage, of), now.params, outs)
+    return Entry(now.stage, now.cmd, _hashed(stage, of), now.recorded, outs)
 
 
 def recorded(stage: str, of: Of) -> bool:
     """Whether dvc.lock has what the stage makes of its inputs as they are."""
     now = declared(stage, of)
     then = locked().get(now.stage)
-    inputs = (now.cmd, _hashed(stage, of), now.params)
-    return then is not None and (then.cmd, then.deps, then.params) == inputs
+    inputs = (now.cmd, _hashed(stage, of), now.recorded)
+    return then is not None and (then.cmd, then.deps, then.recorded) == inputs
 
 
 def is_code(dep: str) -> bool:
@@ -193,6 +208,20 @@ def leaves(values: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
             yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def _by_key(recorded: Recorded) -> dict[str, Any]:
+    settings = {f"datasets.{key}": value for key, value in recorded.get(SETTINGS, {}).items()}
+    return recorded.get(PARAMS, {}) | settings
+
+
+def _watched(params: Iterable[Any]) -> dict[str, list[str]]:
+    """The keys that a stage of dvc.yaml names, by their file."""
+    found: dict[str, list[str]] = {}
+    for each in params:
+        for file, keys in (each if isinstance(each, dict) else {PARAMS: [each]}).items():
+            found.setdefault(file, []).extend(keys)
+    return found
 
 
 def _hashed(stage: str, of: Of) -> dict[str, str]:

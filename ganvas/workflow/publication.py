@@ -202,7 +202,8 @@ def _fid(read: modules.Read, entries: Entries, instance: Instance) -> dict[str, 
     content, seeds = read(path), {entry.params["seed"] for entry in of_model}
     if content is None or hashlib.md5(content).hexdigest() != last.outs[path] or len(seeds) > 1:
         return {}
-    extractor = last.params[f"datasets.{instance.data.name}.extractors"][0]
+    named = last.params[f"datasets.{instance.data.name}.extractors"]
+    extractor = (named or instance.data.extractors)[0]
     return {str(seeds.pop()): json.loads(content)[extractor]["fid"]}
 
 

@@ -17,23 +17,22 @@ from ganvas.workflow.instances import DataSet
 
 
 def score(images: np.ndarray, data: DataSet, asked: np.ndarray | None = None) -> Scores:
-    """Every measure of images uint8 (N, H, W), beside the floor of each.
+    """Every measure of images uint8 (N, H, W) or (N, H, W, 3), beside the floor of each.
 
     `asked` are the classes that a generator was told, int64 (N,). `warnings` are there where an
     extractor is not to be trusted.
     """
-    names = data.settings.extractors
+    names = data.extractors
     floors, classifier = data.results / "floor.json", data.results / "classifier.json"
     references = {name: data.reference(name) for name in names}
-    needed = (floors, classifier, data.classifier_weights, data.normalized, *references.values())
+    needed = (floors, classifier, data.normalized, *references.values())
     for path in needed:
         if not path.exists():
             raise GanvasError(f"{path}: missing; make it with `dvc repro reference@{data.name}`")
     floor = json.loads(floors.read_text())
-    train = datasets.load(data.normalized, "train").images.numpy()
-    labels = None
-    if asked is not None:
-        labels = datasets.load(data.normalized, "test").labels, torch.from_numpy(asked)
+    train = datasets.load(data.normalized, "train").pixels()
+    real = datasets.load(data.normalized, "test").labels if asked is not None else None
+    labels = (real, torch.from_numpy(asked)) if real is not None and asked is not None else None
     device = devices.choose(data.params.device)
     scores = score_images(
         images,
@@ -44,5 +43,6 @@ def score(images: np.ndarray, data: DataSet, asked: np.ndarray | None = None) ->
         labels,
     )
     scores["floor"] = {name: floor[name] for name in floor if name in scores}
-    warnings = trust.warnings(json.loads(classifier.read_text())) if "classifier" in names else []
+    own = json.loads(classifier.read_text()) if names != ["inception"] else {}
+    warnings = trust.warnings(own)
     return scores | ({"warnings": warnings} if warnings else {})

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ganvas import layout
 from ganvas.errors import GanvasError
 
 Array = np.ndarray | torch.Tensor
@@ -43,15 +44,15 @@ def probabilities(values: Array) -> Floats:
 
 
 def pixels(values: Array, name: str) -> NDArray[np.uint8]:
-    """Grey images (N, H, W), or (N, 1, H, W), as uint8 (N, H*W); else `GanvasError`."""
+    """Images (N, H, W), (N, H, W, 3), or (N, C, H, W), as uint8 (N, C*H*W); else `GanvasError`."""
     images = _numpy(values)
     if images.dtype != np.uint8:
-        raise GanvasError(f"{name}: needs uint8 grey levels 0 to 255, got {images.dtype}")
-    if images.ndim == 4 and images.shape[1] == 1:
-        images = images[:, 0]
-    if images.ndim != 3 or not images.size:
-        raise GanvasError(f"{name}: needs grey images (N, H, W), got shape {images.shape}")
-    return images.reshape(len(images), -1)
+        raise GanvasError(f"{name}: needs uint8 from 0 to 255, got {images.dtype}")
+    if images.ndim == 3 or (images.ndim == 4 and images.shape[-1] == 3):
+        images = layout.for_networks(images)
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.size:
+        raise GanvasError(f"{name}: needs images (N, H, W) or (N, H, W, 3), got {images.shape}")
+    return np.ascontiguousarray(images.reshape(len(images), -1))
 
 
 def numbers(values: Array, name: str, dimensions: int) -> Floats:

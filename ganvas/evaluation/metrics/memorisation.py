@@ -22,8 +22,9 @@ def memorisation(fake_images: Array, train_images: Array, test_images: Array) ->
     Data-Copying in Generative Models", which ranks the same distances; the ratio of means says by
     how much, and sees it when only a share of the images is copied.
 
-    Images are uint8 (N, H, W), grey. The order changes nothing but the last digits. Raises
-    `GanvasError` on other types or shapes, and when every test image is also a training image.
+    Images are uint8 (N, H, W), or (N, H, W, 3) in colour. The order changes nothing but the last
+    digits. Raises `GanvasError` on other types or shapes, and when every test image is also a
+    training image.
     """
     return memorisation_from_distances(
         nearest_distance(fake_images, train_images), nearest_distance(test_images, train_images)
@@ -38,7 +39,7 @@ def memorisation_from_distances(fake_distance: float, test_distance: float) -> f
 
 
 def nearest_distance(images: Array, train_images: Array) -> float:
-    """Mean distance of uint8 images (N, H, W) to their nearest training image, in grey levels."""
+    """Mean distance of images to their nearest training image, as of `nearest`."""
     return float(nearest(images, train_images, k=1)[1].mean())
 
 
@@ -47,18 +48,19 @@ def nearest(
 ) -> tuple[NDArray[np.int64], Floats]:
     """Row numbers (N, k) of the nearest training images, nearest first, and their distances.
 
-    Images are uint8 (N, H, W); distances (N, k), float64, are Euclidean in grey levels (0 to
-    255 (H W)^(1/2)), from sums of integers. The search is exact too: pixels less 128 are integers
-    so small that up to 32 x 32 pixels every sum in a float32 product stays below 2^24, where
-    float32 is exact; larger images are multiplied in float64. (Beyond 2^24 squared distances are
-    rounded, to 1e-7 of themselves.) Equally near images come in the order of their row numbers.
-    Raises `GanvasError` on other types, unequal sizes, or fewer than k training images.
+    Images are uint8 (N, H, W), or in colour (N, H, W, 3), or (N, C, H, W); distances (N, k),
+    float64, are Euclidean in levels (0 to 255 (C H W)^(1/2)), from sums of integers. The search is
+    exact too: values less 128 are integers so small that up to 32 x 32 grey pixels every sum in a
+    float32 product stays below 2^24, where float32 is exact; larger images, and those in colour,
+    are multiplied in float64. (Beyond 2^24 squared distances are rounded, to 1e-7 of themselves.)
+    Equally near images come in the order of their row numbers. Raises `GanvasError` on other types,
+    unequal sizes, or fewer than k training images.
     """
     fake = arrays.pixels(fake_images, "generated images")
     train = arrays.pixels(train_images, "training images")
     if fake.shape[1] != train.shape[1]:
         raise GanvasError(
-            f"generated images have {fake.shape[1]} pixels, training images {train.shape[1]}"
+            f"generated images have {fake.shape[1]} values, training images {train.shape[1]}"
         )
     if not 1 <= k <= len(train):
         raise GanvasError(f"nearest: {k} of {len(train)} training images cannot be found")
@@ -73,23 +75,26 @@ def nearest(
 
 def _nearest(images: NDArray[np.uint8], train: NDArray[np.uint8], k: int) -> NDArray[np.int64]:
     """Row numbers (N, k) of the nearest training images, in no order."""
-    dtype = np.float32 if images.shape[1] <= 1024 else np.float64
-    x, y = (torch.from_numpy(pixels.astype(dtype) - 128) for pixels in (images, train))
-    norms = (y * y).sum(dim=1)
-    best = torch.full((len(x), k), torch.inf, dtype=x.dtype)
-    rows = torch.zeros((len(x), k), dtype=torch.int64)
-    for block, block_best, block_rows in zip(
-        x.split(TILE[0]), best.split(TILE[0]), rows.split(TILE[0]), strict=True
-    ):
-        for start in range(0, len(y), TILE[1]):
-            tile = slice(start, start + TILE[1])
+    dtype = torch.float32 if images.shape[1] <= 1024 else torch.float64
+    best = torch.full((len(images), k), torch.inf, dtype=dtype)
+    rows = torch.zeros((len(images), k), dtype=torch.int64)
+    for start in range(0, len(train), TILE[1]):
+        # In floats a whole set would be eight times as large.
+        tile = _centred(train[start : start + TILE[1]], dtype)
+        norms = torch.einsum("nd,nd->n", tile, tile)
+        for first in range(0, len(images), TILE[0]):
+            block = slice(first, first + TILE[0])
             # ||x - y||^2 less ||x||^2, which is the same for every training image.
-            distances = block @ y[tile].T
-            distances = torch.sub(norms[tile], distances, alpha=2, out=distances)
+            distances = _centred(images[block], dtype) @ tile.T
+            distances = torch.sub(norms, distances, alpha=2, out=distances)
             near = distances.topk(min(k, distances.shape[1]), dim=1, largest=False)
-            candidates = torch.cat([block_best, near.values], dim=1)
-            candidate_rows = torch.cat([block_rows, near.indices + start], dim=1)
+            candidates = torch.cat([best[block], near.values], dim=1)
+            candidate_rows = torch.cat([rows[block], near.indices + start], dim=1)
             chosen = candidates.topk(k, dim=1, largest=False)
-            block_best.copy_(chosen.values)
-            block_rows.copy_(candidate_rows.gather(1, chosen.indices))
+            best[block] = chosen.values
+            rows[block] = candidate_rows.gather(1, chosen.indices)
     return rows.numpy()
+
+
+def _centred(pixels: NDArray[np.uint8], dtype: torch.dtype) -> torch.Tensor:
+    return torch.from_numpy(pixels).to(dtype).sub_(128)

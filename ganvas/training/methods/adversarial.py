@@ -47,10 +47,10 @@ class Method:
         told, self._auxiliary = recipe.classes != "none", recipe.classes == "auxiliary"
         if told and "labels" not in data:
             raise GanvasError(f"classes: {recipe.classes} needs labels, and these images have none")
-        size = data["images"].shape[-1]
+        channels, size = data["images"].shape[1:3]
         counts = torch.bincount(data["labels"]).tolist() if told else []
-        facts = recipe.model_dump() | {"image_size": size, "class_counts": counts}
-        architecture = Architecture.read(facts)
+        facts = {"channels": channels, "image_size": size, "class_counts": counts}
+        architecture = Architecture.read(recipe.model_dump() | facts)
         self.architectures = {"generator": architecture._asdict()}
         pair = networks.build(architecture, seeds.derive(seed, "weights"))
         self.generator, self.discriminator = pair
@@ -87,7 +87,8 @@ class Method:
             with engine.autocast(), torch.set_grad_enabled(step == self.batches - 1):
                 z = networks.latent(self.generator, size, generator=engine.streams["noise"])
                 fake = self.generator(z, labels).float()
-            shown = {"real": self._shown(engine, real), "fake": self._shown(engine, fake.detach())}
+            stream = engine.streams["augment"]
+            shown = {"real": self._shown(real, stream), "fake": self._shown(fake.detach(), stream)}
             measured = self._teach_discriminator(engine, shown, labels)
         generator_loss = self._teach_generator(engine, fake, shown["real"], labels)
         discriminator_loss, *others = measured
@@ -106,6 +107,22 @@ class Method:
             images = networks.to_uint8(generator(z, labels)).cpu()
         grid: Tensor = images.unflatten(0, (rows, columns))
         return grid
+
+    def judge(
+        self, engine: "Engine", real: "Sequence[Batch]", stream: torch.Generator
+    ) -> list[Tensor]:
+        """Images are augmented and noisy as in training: no others has the discriminator seen."""
+        told = [batch["labels"] if self.generator.class_counts else None for batch in real]
+        images = [networks.from_uint8(batch["images"]) for batch in real]
+        with engine.autocast():
+            z = networks.latent(self.generator, len(images[0]), generator=stream)
+            images.append(self.generator(z, told[0]).float())
+            shown = [self._shown(each, stream) for each in images]
+            answers = [
+                self._answers([each], labels)
+                for each, labels in zip(shown, [*told, told[0]], strict=True)
+            ]
+        return [answer[:, 0] for (answer,) in answers]
 
     def _teach_discriminator(
         self, engine: "Engine", shown: dict[str, Tensor], labels: Tensor | None
@@ -149,7 +166,9 @@ class Method:
         self, engine: "Engine", fake: Tensor, real: Tensor, labels: Tensor | None
     ) -> Tensor:
         """One update; returns the generator's loss."""
-        shown = self._shown(engine, fake)  # in full precision, as the discriminator's lesson was
+        shown = self._shown(
+            fake, engine.streams["augment"]
+        )  # in full precision, as the discriminator's lesson was
         with engine.autocast():
             (answer,) = self._answers([shown], labels)
         others: list[Tensor] = []
@@ -164,17 +183,16 @@ class Method:
         engine.update("generator", total)
         return loss
 
-    def _shown(self, engine: "Engine", images: Tensor) -> Tensor:
+    def _shown(self, images: Tensor, stream: torch.Generator) -> Tensor:
         """What the discriminator sees of images: augmented, then noisy.
 
         Instance noise (Sønderby 2017, arXiv:1610.04490, section 3.2) stays as strong as it is: its
         optimum is the same, and a longer training goes on from a shorter one.
         """
-        stream = engine.streams["augment"]
         for augment in self.augmentations:
             images = augment(images, stream)
         if self.recipe.instance_noise:
-            noise = torch.randn(images.shape, generator=stream, device=engine.device)
+            noise = torch.randn(images.shape, generator=stream, device=stream.device)
             images = images + self.recipe.instance_noise * noise
         return images
 
