@@ -121,7 +121,7 @@ def same_training(
 
     def begin(capture: bool = True, on_host: bool = False) -> Engine:
         # With the labels, for the methods that look at them.
-        return Engine(recipe, data._asdict(), 0, device, precision, iterations, capture, on_host)
+        return Engine(recipe, data.tensors(), 0, device, precision, iterations, capture, on_host)
 
     def compare(what: str, engine: Engine, measured: torch.Tensor) -> Row:
         start = iterations - len(measured)
@@ -181,7 +181,7 @@ def _difference(expected: torch.Tensor, found: torch.Tensor) -> float:
 def speed(
     recipe: config.Recipe, data: Split, device: torch.device, size: int, rounds: int
 ) -> Iterator[Row]:
-    spent = training.times(recipe, data._asdict(), device, size, rounds)
+    spent = training.times(recipe, data.tensors(), device, size, rounds)
     for name, values in spent.items():
         against = [side for side in ("plain", f"{name}, eager") if side in spent and side != name]
         ratios = [
@@ -329,7 +329,7 @@ def images(
         shape = (made_up - held_out, 1, size, size)
         pixels = torch.from_numpy(generator.integers(0, 256, shape, dtype=np.uint8))
         split, what = Split(pixels, torch.arange(len(pixels)) % 10), "made up"
-    return Split(split.images[:count], split.labels[:count]), what
+    return split.first(count), what
 
 
 # How they are run.

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlflow
@@ -208,6 +209,28 @@ def test_a_result_that_was_replaced_and_restored_is_explained(made: Path) -> Non
     assert "cached" in run(made, "bash", "-c", command).stdout
     assert generator.read_bytes() == replaced
     run(made, "git", "checkout", "-q", "HEAD", "--", ".")
+
+
+def test_a_default_that_params_yaml_leaves_out_is_no_change(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(made)
+    yaml = YAML()
+    params = yaml.load(Path("params.yaml"))
+    del params["datasets"]["digits"]["extractors"]
+    yaml.dump(params, Path("params.yaml"))
+    commit(made, "the default")
+    own = {"dataset": "digits", "model": "gan"}
+
+    def changes(extractors: list[str] | None) -> list[str]:
+        ran_with = {"seed": 0, "datasets.digits.extractors": extractors}
+        recorded = {"": "key", ".commit": "", ".deps": "{}", ".params": json.dumps(ran_with)}
+        tags = {f"dvc.select{part}": text for part, text in (recorded | {".outs": "{}"}).items()}
+        run_of = SimpleNamespace(data=SimpleNamespace(params=own, tags=tags))
+        return lineage._differences(run_of, "HEAD")[1]  # type: ignore[arg-type]
+
+    assert changes(None) == []
+    assert changes(["inception"]) == ["+datasets.digits.extractors=['inception']"]
 
 
 def test_verify_finds_a_score_that_was_edited(made: Path) -> None:

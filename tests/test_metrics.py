@@ -15,7 +15,7 @@ from pytorch_fid import fid_score
 from scipy.spatial.distance import cdist
 
 from ganvas.errors import GanvasError
-from ganvas.evaluation import measures
+from ganvas.evaluation import measures, scores
 from ganvas.evaluation.features import Features
 from ganvas.evaluation.metrics import (
     classes,
@@ -744,6 +744,45 @@ class TestRegistry:
         "class_fids",
         "memorisation",
     )
+
+    @pytest.mark.parametrize(
+        ("extractor", "of_classes"),
+        [
+            ("contrastive", set()),
+            ("inception", {"inception_score", "inception_score_std"}),
+            (
+                "classifier",
+                {
+                    "inception_score",
+                    "inception_score_std",
+                    "modes_covered",
+                    "modes_kl",
+                    "histogram",
+                },
+            ),
+        ],
+    )
+    def test_classes_are_asked_of_who_knows_them(self, extractor, of_classes):
+        real = Features(torch.from_numpy(features(360)), torch.from_numpy(probabilities(360)))
+        found = scores.of_features(extractor, real, real, 0).keys()
+        always = {"fid", "fid_std", "fid_infinity", "kid", "kid_std"}
+        always |= {"precision", "recall", "density", "coverage"}
+        assert found == always | of_classes
+
+    def test_modes_are_left_out_where_a_class_has_no_real_image(self):
+        def of(labels):
+            return Features(torch.from_numpy(features(len(labels))), torch.tensor(certain(labels)))
+
+        real, fake = of(np.arange(90) % 9), of(np.arange(90) % 10)
+        assert measures.MEASURES["modes"].compare(real, fake, 0) == {}
+        assert measures.MEASURES["modes"].compare(fake, real, 0)["modes_covered"] == 9
+
+    def test_a_score_without_a_floor_has_an_empty_place_in_the_table(self):
+        found = {"images": 9, "reference": "test", "reference_images": 9, "extractors": {"c": "x"}}
+        found |= {"c": {"fid": 1.0, "modes_kl": 2.0}, "pixels": {}}
+        found |= {"floor": {"c": {"fid": 0.5}, "pixels": {}}}
+        _, rows = scores.table(found)
+        assert [row[:4] for row in rows] == [["c", "fid", 1.0, 0.5], ["c", "modes_kl", 2.0, ""]]
 
     def test_gives_finite_numbers_under_stable_names_and_changes_nothing(self):
         real = Features(torch.from_numpy(features(360)), torch.from_numpy(probabilities(360)))

@@ -153,6 +153,15 @@ class TestTraining:
         assert not np.array_equal(first.draw(20), first.draw(20, seed=1))
         assert np.array_equal(first.draw(20)[:7], first.draw(7))
 
+    def test_takes_grey_and_colour_in_any_layout(self, images: np.ndarray) -> None:
+        grey = small(images).draw(20)
+        for same in (images[:, 0], np.moveaxis(images, 1, -1)):
+            assert np.array_equal(small(same).draw(20), grey)
+        colour = np.concatenate([images, images // 2, 255 - images], axis=1)
+        drawn = small(colour).draw(20)
+        assert drawn.shape == (20, 8, 8, 3)
+        assert np.array_equal(small(np.moveaxis(colour, 1, -1)).draw(20), drawn)
+
     def test_goes_on_as_one_training(self, images: np.ndarray) -> None:
         whole, halves = small(images, epochs=2), small(images, epochs=1).train(1)
         assert np.array_equal(whole.draw(20), halves.draw(20))

@@ -102,6 +102,9 @@ def test_everything_follows_in_colour_and_size(shapes: Path) -> None:
     assert floor["classifier"]["fid"] < scores["classifier"]["fid"]
     page = (shapes / "reports/shapes/index.html").read_text()
     assert "discs" in page and "squares" in page
+    section = page.partition('<section id="images">')[2].partition("</section>")[0]
+    assert "300 of 300" in section and "PNG 300" in section and "40×40" in section
+    assert "scores against so few are uncertain" in page
 
 
 def test_the_same_again_does_nothing(shapes: Path) -> None:

@@ -5,7 +5,7 @@ compare models on one data set, never across data sets.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -66,12 +66,7 @@ def train(
         assert data.labels is not None
         images, labels = data.images.to(device), data.labels.to(device)
         batches = math.ceil(len(images) / settings.batch_size)
-        optimizer = torch.optim.AdamW(
-            network.parameters(), settings.lr, weight_decay=0.01, fused=device.type != "mps"
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, settings.lr, total_steps=settings.epochs * batches
-        )
+        step = one_cycle(network, settings.lr, settings.epochs * batches)
         order = torch.Generator().manual_seed(seeds.derive(settings.seed, "classifier order"))
         for _ in range(settings.epochs):
             network.train()
@@ -81,12 +76,24 @@ def train(
                 down, right = torch.randint(-2, 3, (2,), generator=order).tolist()
                 moved = _shift(images[batch], down, right)
                 loss = cross_entropy(network(moved)[1], labels[batch])
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                schedule.step()
+                step(loss)
                 total += loss.detach()
             yield network.eval(), total.item() / batches
+
+
+def one_cycle(network: nn.Module, lr: float, steps: int) -> Callable[[Tensor], None]:
+    """What takes a step down a loss: AdamW under a one-cycle schedule whose peak is `lr`."""
+    fused = next(network.parameters()).device.type != "mps"
+    optimizer = torch.optim.AdamW(network.parameters(), lr, weight_decay=0.01, fused=fused)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
+
+    def step(loss: Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+
+    return step
 
 
 def _shift(images: Tensor, down: int, right: int) -> Tensor:

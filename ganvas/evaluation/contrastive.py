@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from ganvas import config, seeds
 from ganvas.errors import GanvasError
-from ganvas.evaluation.classifier import convolutions
+from ganvas.evaluation.classifier import convolutions, one_cycle
 
 HIDDEN, PROJECTION = 256, 128  # widths of the head that only training has a use for
 TEMPERATURE = 0.5
@@ -89,12 +89,7 @@ def train(
     network.to(memory_format=torch.channels_last).to(device)
     images = images.to(device)
     batches = max(1, len(images) // settings.batch_size)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), settings.lr, weight_decay=0.01, fused=device.type != "mps"
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.lr, total_steps=settings.epochs * batches
-    )
+    step = one_cycle(network, settings.lr, settings.epochs * batches)
     order = seeds.generator(settings.seed, "contrastive order")
     stream = seeds.generator(settings.seed, "contrastive views", device=device)
     for _ in range(settings.epochs):
@@ -106,10 +101,7 @@ def train(
             views = torch.cat([view(pixels, stream), view(pixels, stream)])
             features = network.represent(views.contiguous(memory_format=torch.channels_last))
             loss = nt_xent(network.projection(features))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+            step(loss)
             total += loss.detach()
         network.eval()
         network.whiten(images[:WHITENED_BY])

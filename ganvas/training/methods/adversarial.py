@@ -166,9 +166,8 @@ class Method:
         self, engine: "Engine", fake: Tensor, real: Tensor, labels: Tensor | None
     ) -> Tensor:
         """One update; returns the generator's loss."""
-        shown = self._shown(
-            fake, engine.streams["augment"]
-        )  # in full precision, as the discriminator's lesson was
+        # In full precision, as the discriminator's lesson was.
+        shown = self._shown(fake, engine.streams["augment"])
         with engine.autocast():
             (answer,) = self._answers([shown], labels)
         others: list[Tensor] = []
