@@ -1,5 +1,6 @@
 """What an extractor sees does not depend on how the images come to it."""
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from ganvas import devices
 from ganvas.errors import GanvasError
 from ganvas.evaluation import features, measures
-from ganvas.evaluation.classifier import Classifier
+from ganvas.evaluation.classifier import Classifier, one_cycle
 from ganvas.evaluation.features import Features
 
 CPU = torch.device("cpu")
@@ -48,6 +49,35 @@ def test_follow_the_order_of_the_images(network: Classifier) -> None:
     close(found, Features(*(x[torch.from_numpy(order)] for x in expected)))
 
 
+def test_colour_is_seen_alike_in_either_layout() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = Classifier(3, 16, 8, 4).eval()
+    images = np.random.default_rng(0).integers(0, 256, (30, 16, 16, 3), dtype=np.uint8)
+    found = features.extract(network, images, CPU)
+    with torch.inference_mode():
+        expected, logits = network(torch.from_numpy(np.moveaxis(images, -1, 1)))
+    close(found, Features(expected, logits.softmax(1)))
+
+
+def test_a_step_is_adamws_at_the_rate_of_the_cycle() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        mine = torch.nn.Linear(3, 2)
+    theirs = copy.deepcopy(mine)
+    optimizer = torch.optim.AdamW(theirs.parameters(), 0.1, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=5)
+    step, inputs = one_cycle(mine, 0.1, 5), torch.eye(3)
+    for _ in range(5):
+        step(mine(inputs).square().sum())
+        optimizer.zero_grad()
+        theirs(inputs).square().sum().backward()
+        optimizer.step()
+        schedule.step()
+    for found, expected in zip(mine.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
 def test_every_measure_is_the_same_whatever_the_batch(network: Classifier) -> None:
     real, fake = IMAGES[:100], IMAGES[100:]
     of_batch = {
@@ -55,7 +85,7 @@ def test_every_measure_is_the_same_whatever_the_batch(network: Classifier) -> No
         for size in (7, 250)
     }
     for name, measure in measures.MEASURES.items():
-        if measure.of in ("features", "classes"):
+        if measure.of in ("features", "probabilities", "classes"):
             found, expected = (measure.compare(*of_batch[size], 0) for size in (7, 250))
             assert found == pytest.approx(expected, rel=1e-3, abs=1e-6), name
 

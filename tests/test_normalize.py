@@ -67,6 +67,14 @@ class TestDigits:
             assert (loaded.images.min(), loaded.images.max()) == (0, 255)
             assert loaded.labels.unique().tolist() == list(range(10))
 
+    def test_without_labels_there_are_images_alone(self, tmp_path: Path) -> None:
+        images = np.zeros((3, 3, 8, 8), np.uint8)
+        normalize.write(tmp_path / "train.safetensors", {"images": images})
+        loaded = datasets.load(tmp_path, "train")
+        assert loaded.labels is None and loaded.tensors().keys() == {"images"}
+        assert loaded.first(2).images.shape == (2, 3, 8, 8) and loaded.first(2).labels is None
+        assert loaded.pixels().shape == (3, 8, 8, 3)
+
     def test_a_second_time_gives_the_same_bytes(self, raw: Path, tmp_path: Path) -> None:
         normalize.export_digits(tmp_path / "again")
         assert (tmp_path / "again").read_bytes() == (raw / normalize.DIGITS).read_bytes()

@@ -185,6 +185,11 @@ def test_without_classes_nothing_of_classes_is_made_up(pictures: Path, tmp_path:
     }
     card = (folder / "reports/shapes/dcgan/card.md").read_text()
     assert "asks for a `class` is refused" in card
+    # By hand, where a network of other images lies: it goes.
+    weights = folder / "models/shapes/classifier"
+    (weights / "classifier.safetensors").write_bytes(b"of images that had classes")
+    run(folder, "python", "-m", "stages.classifier", "--dataset", "shapes")
+    assert [path.name for path in weights.iterdir()] == ["contrastive.safetensors"]
     # What was asked for by name and is not there is one line.
     edit(folder, datasets__shapes__extractors=["classifier"])
     done = run(folder, "dvc", "repro", "reference@shapes", check=False)

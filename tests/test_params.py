@@ -9,7 +9,7 @@ from repositories import ROOT, edit, run
 
 from ganvas import parts
 from ganvas.errors import GanvasError
-from ganvas.workflow import instances, modules, pipeline
+from ganvas.workflow import instances, modules, paths, pipeline
 from stages import params as stage
 
 LINKS = {
@@ -198,6 +198,18 @@ class TestOwnImages:
         (folder / "pictures").mkdir()
         self.own("pictures", matrix__models=["gan"])
         assert Path("data/places/flowers").readlink() == Path("../../pictures")
+
+    def test_an_experiments_copy_finds_them_in_the_repository(
+        self,
+        folder: Path,
+        tmp_path_factory: pytest.TempPathFactory,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        real = tmp_path_factory.mktemp("real")
+        (real / "pictures").mkdir()
+        monkeypatch.setattr(paths, "ROOT", real)
+        self.own("pictures", matrix__models=["gan"])
+        assert Path("data/places/flowers").resolve() == real / "pictures"
 
     def test_where_there_are_none_one_line(self, folder: Path) -> None:
         with pytest.raises(GanvasError, match=r"datasets.flowers.folder: nowhere: no such file or"):

@@ -537,6 +537,8 @@ def test_half_of_the_real_images_are_seen_as_in_a_mirror_others_in_each_epoch(
                 flipped[number] = not torch.equal(image, images[number])
                 assert not flipped[number] or torch.equal(image, images[number].flip(-1))
         assert len(flipped) == sum(len(batch["images"]) for batch in batches)
+        patterns = {tuple(flipped[int(i.min())] for i in batch["images"]) for batch in batches}
+        assert len(patterns) > 1, "each batch has coins of its own"
         epochs.append(flipped)
         batches.clear()
     every = [flip for flipped in epochs for flip in flipped.values()]
