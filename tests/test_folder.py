@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -37,9 +38,9 @@ def picture(number: int, side: int = 8) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def png(number: int) -> bytes:
+def png(number: int, side: int = 8) -> bytes:
     buffer = BytesIO()
-    picture(number).save(buffer, "PNG")
+    picture(number, side).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -518,7 +519,7 @@ class TestBroken:
         write(tmp_path, pictures("{}.png", 300))
         picture(0, side=100).save(tmp_path / "a.png")
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # twice that is Pillow's bound
-        found = read(tmp_path)
+        found = read(tmp_path, workers=1)  # the bound is this process's
         assert "exceeds limit of 2000 pixels" in found.report.unreadable["a.png"]
 
     @pytest.mark.parametrize("kind", ["folder", "zip"])
@@ -532,7 +533,7 @@ class TestBroken:
             if kind == "zip"
             else write(tmp_path / "a", contents)
         )
-        assert read(source).report.unreadable.keys() == {"a.png"}
+        assert read(source, workers=1).report.unreadable.keys() == {"a.png"}
 
     def test_name_that_is_no_text_can_be_printed(self, tmp_path: Path) -> None:
         write(tmp_path, pictures("{}.png", 300))
@@ -607,16 +608,34 @@ class TestLongReading:
     @pytest.fixture(autouse=True)
     def small_parts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(decoded, "PART", 40 * 64)
+        monkeypatch.setattr(decoded, "TOGETHER", 16)
 
     @pytest.fixture
     def source(self, tmp_path: Path) -> Path:
         return write(tmp_path / "given", pictures("{:03}.png", 150) | {"x.png": b""})
 
-    @pytest.mark.parametrize("workers", [2, 7])
+    @pytest.mark.parametrize(("workers", "zipped"), [(2, False), (7, True)])
     def test_gives_the_same_bytes_whatever_the_number_of_workers(
-        self, source: Path, workers: int
+        self, source: Path, workers: int, zipped: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        assert same(read(source, workers=1), read(source, workers=workers))
+        monkeypatch.setattr(decoded, "WORTH", 20)
+        processes: list[int] = []
+        original = decoded.Parallel
+        monkeypatch.setattr(
+            decoded, "Parallel", lambda n, **how: processes.append(n) or original(n, **how)
+        )
+        one = read(source, workers=1)
+        place = Path(shutil.make_archive(str(source), "zip", source)) if zipped else source
+        assert not processes
+        found = read(place, workers=workers)
+        assert processes == [workers]
+        assert same(one, found) and found.report.unreadable.keys() == {"x.png"}
+
+    def test_starts_no_process_for_few_images(
+        self, source: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(decoded, "Parallel", None)
+        assert len(read(source, workers=7).splits["train"]["images"])
 
     def test_goes_on_where_it_stopped(
         self, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -710,8 +729,31 @@ def fitted(image, form):
     return original(image, form)
 decoding.fitted = fitted
 settings = dict(seed=0, test_share=0.3, validation_share=0.2)
-folder.read(source, decoding.Form(1, 8), cache=cache, workers=2, **settings)
+folder.read(source, decoding.Form(1, 8), cache=cache, workers=1, **settings)
 """
+
+
+AT_ONCE = """
+import sys
+from pathlib import Path
+from ganvas.data import decoded, decoding, folder
+decoded.WORTH, decoded.TOGETHER = 1, 1
+settings = dict(seed=0, test_share=0.3, validation_share=0.2)
+folder.read(Path(sys.argv[1]), decoding.Form(1, 8), workers=2, **settings)
+"""
+
+
+def test_no_process_outlives_a_reading_that_is_killed(tmp_path: Path) -> None:
+    slow = png(0, side=3000)
+    source = write(tmp_path / "given", {f"{n}.png": slow for n in range(100)})
+    running = psutil.Popen([sys.executable, "-c", AT_ONCE, str(source)])
+    while len(below := running.children(recursive=True)) < 3:  # and joblib's own, that cleans up
+        time.sleep(0.05)
+        assert running.poll() is None
+    time.sleep(2)  # until they work
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    assert psutil.wait_procs(below, timeout=20)[1] == []
 
 
 @pytest.mark.usefixtures("few")

@@ -56,8 +56,8 @@ def read(
     Where no folder says what is test or validation, `test_share` of the images, and of the others
     `validation_share`, are drawn by `seed` and the bytes of the file: an image stays in its split
     when others come, go, or are renamed, and copies of a file are in one. `classes=False` reads
-    without them. The same images give the same bytes, whatever the number of `workers` (threads;
-    as many as there are processors).
+    without them. The same images give the same bytes, whatever the number of `workers`
+    (processes; as many as there are processors).
 
     What is read lies in `cache`, a folder of this data set's own, until all is, so that a second
     call goes on where a first was killed; without one, in a temporary folder. In memory there are
@@ -68,8 +68,8 @@ def read(
     """
     with TemporaryDirectory() if cache is None else nullcontext(cache) as folder:
         with places.opened(source, classes) as place:
-            threads = workers or process.usable_processors()
-            parts = decoded.decode(place, form, Path(folder), f"reading {source}", threads)
+            workers = workers or process.usable_processors()
+            parts = decoded.decode(place, form, Path(folder), f"reading {source}", workers)
         # What lay in memory, where the source has arrays, is let go before there are others.
         place = place._replace(read=places.closed)
         seen = parts.seen

@@ -15,7 +15,8 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
@@ -42,10 +43,10 @@ class Item(NamedTuple):
 class Place(NamedTuple):
     """What lies in a place, in an order that depends on nothing but the names.
 
-    `read(index)` gives what identifies the item (its bytes as they lie there) and its image, and
-    raises almost any exception; threads may call it. `state` changes when an item is added,
-    removed or edited. `others` counts the endings of files that are no images, `outside` the
-    images that lie beside the folders of the splits; neither are among the items.
+    `read(name)` gives what identifies an item (its bytes as they lie there) and its image, and
+    raises almost any exception. `state` changes when an item is added, removed or edited. `others`
+    counts the endings of files that are no images, `outside` the images that lie beside the folders
+    of the splits; neither are among the items.
     """
 
     items: list[Item]
@@ -53,14 +54,58 @@ class Place(NamedTuple):
     others: Counter[str]
     outside: int
     state: str
-    read: Callable[[int], tuple[bytes, Image.Image]]
+    read: Callable[[str], tuple[bytes, Image.Image]]
+
+    @property
+    def files(self) -> bool:
+        """Whether its images are files, which other processes may `read`, and not in memory."""
+        return isinstance(self.read, _Files)
 
 
 class _Listing(NamedTuple):
     """Files by their path in the place, each with what changes when it does; how to read one."""
 
     files: dict[str, str]
-    content: Callable[[str], bytes]
+    content: "_Content"
+
+
+@dataclass(frozen=True)
+class _Files:
+    """How image files are read, in any process: all that it holds is where they lie."""
+
+    content: "_Content"
+
+    def __call__(self, name: str) -> tuple[bytes, Image.Image]:
+        content = self.content(name)
+        if not content:
+            raise ValueError("an empty file")
+        return content, decoding.opened(content)
+
+
+@dataclass(frozen=True)
+class _InFolder:
+    path: Path
+
+    def __call__(self, name: str) -> bytes:
+        file = self.path / name
+        if file.stat().st_size > LARGEST:
+            raise ValueError(f"more than {LARGEST >> 30} GiB")
+        return file.read_bytes()
+
+
+@dataclass(frozen=True)
+class _InArchive:
+    path: Path
+    state: tuple[int, int]  # of the file: another one is opened anew
+
+    def __call__(self, name: str) -> bytes:
+        archive, entries = _opened_archive(self.path, self.state)
+        if entries[name].file_size > LARGEST:
+            raise ValueError(f"more than {LARGEST >> 30} GiB")
+        return archive.read(entries[name])  # as long as the entry says, and no longer
+
+
+_Content = _InFolder | _InArchive
 
 
 @contextmanager
@@ -74,23 +119,21 @@ def opened(path: Path, classes: bool = True) -> Iterator[Place]:
     if not path.exists():
         raise GanvasError(f"{path}: no such file or folder; give {READABLE}")
     if path.is_dir():
-        yield _listed(path, _Listing(folder(path), lambda name: _content(path / name)), classes)
+        yield _listed(path, _Listing(folder(path), _InFolder(path)), classes)
     elif path.suffix.lower() in arrays.ENDINGS:
         yield _of_arrays(arrays.load(path, classes))
     elif arrays.IDX.search(path.name):
         yield _of_arrays(arrays.read_idx(path, {path.name: path.read_bytes}, classes))
     elif path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
         try:
-            archive = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise GanvasError(f"{path}: no .zip can be read ({error}); give it whole") from None
-        with archive:
-            yield _listed(path, _archive(path, archive), classes)
+            yield _listed(path, _archive(path), classes)
+        finally:
+            _opened_archive.cache_clear()
     else:
         raise GanvasError(f"{path}: not a place of images; give {READABLE}")
 
 
-def closed(index: int) -> tuple[bytes, Image.Image]:
+def closed(name: str) -> tuple[bytes, Image.Image]:
     """`read` of a place that nothing is read from any more."""
     raise ValueError("closed")
 
@@ -139,13 +182,15 @@ def _shown(name: str) -> bool:
     return not name.startswith(".") and name != "__MACOSX"
 
 
-def _content(path: Path) -> bytes:
-    if path.stat().st_size > LARGEST:
-        raise ValueError(f"more than {LARGEST >> 30} GiB")
-    return path.read_bytes()
-
-
-def _archive(path: Path, archive: zipfile.ZipFile) -> _Listing:
+@cache
+def _opened_archive(
+    path: Path, state: tuple[int, int]
+) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
+    """An archive, open in this process, and its visible files by their paths."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise GanvasError(f"{path}: no .zip can be read ({error}); give it whole") from None
     entries: dict[str, zipfile.ZipInfo] = {}
     for entry in archive.infolist():
         name = PureWindowsPath(entry.filename)  # which takes / as well as \
@@ -155,12 +200,13 @@ def _archive(path: Path, archive: zipfile.ZipFile) -> _Listing:
             )
         if not entry.is_dir() and all(map(_shown, name.parts)):
             entries[name.as_posix()] = entry
+    return archive, entries
 
-    def content(name: str) -> bytes:
-        if entries[name].file_size > LARGEST:
-            raise ValueError(f"more than {LARGEST >> 30} GiB")
-        return archive.read(entries[name])  # as long as the entry says, and no longer
 
+def _archive(path: Path) -> _Listing:
+    known = path.stat()
+    content = _InArchive(path, (known.st_size, known.st_mtime_ns))
+    _, entries = _opened_archive(path, content.state)
     states = {name: f"{e.file_size} {e.CRC}" for name, e in sorted(entries.items())}
     return _Listing(states, content)
 
@@ -209,14 +255,8 @@ def _listed(path: Path, listing: _Listing, classes: bool) -> Place:
         for name, split, of in found
     ]
 
-    def read(index: int) -> tuple[bytes, Image.Image]:
-        content = listing.content(items[index].name)
-        if not content:
-            raise ValueError("an empty file")
-        return content, decoding.opened(content)
-
     state = _digest(f"{name}\0{listing.files[name]}" for name in names)
-    return Place(items, called, others, len(names) - len(found), state, read)
+    return Place(items, called, others, len(names) - len(found), state, _Files(listing.content))
 
 
 def _common(places: list[tuple[str, ...]]) -> int:
@@ -258,9 +298,10 @@ def _of_arrays(found: list[Images]) -> Place:
         for index in range(len(of.pixels))
     ]
     pixels = [image for of in found for image in of.pixels]
+    places_of = {item.name: index for index, item in enumerate(items)}
 
-    def read(index: int) -> tuple[bytes, Image.Image]:
-        image = np.ascontiguousarray(pixels[index])
+    def read(name: str) -> tuple[bytes, Image.Image]:
+        image = np.ascontiguousarray(pixels[places_of[name]])
         return image.tobytes(), Image.fromarray(image)
 
     state = _digest(part for of in found for part in (of.name, of.pixels))
