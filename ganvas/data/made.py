@@ -55,8 +55,8 @@ def thick(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     (Guo and Hall 1989, doi:10.1145/62065.62074, algorithm A1), which keeps every piece and hole of
     the stroke; eroding greys would put out whole digits that are written thinly. The answer is the
     image with its strokes two pixels wider: each pixel the largest of itself and its four
-    neighbours. How wide the stroke was, no skeleton says: the writer's hand has to. Raises
-    `GanvasError` on other images.
+    neighbours. How wide it was the skeleton does not say, only the writing. Raises `GanvasError` on
+    other images.
     """
     _check(images, "thick", 1)
     return _in_parts(_thinned, images), _in_parts(_thickened, images)
@@ -129,7 +129,7 @@ def rotated(images: np.ndarray) -> np.ndarray:
     _check(images, "rotated", 1)
     if images.shape[2] != images.shape[3]:
         raise GanvasError(f"rotated: images {images.shape}; give as many rows as columns")
-    return np.ascontiguousarray(np.rot90(images, axes=(2, 3)))
+    return np.rot90(images, axes=(2, 3)).copy()
 
 
 DRESSES: dict[str, Dress] = {
