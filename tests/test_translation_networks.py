@@ -265,6 +265,7 @@ class TestNoise:
 
     def test_is_absent_where_the_share_is_0(self) -> None:
         network = translation.build(SMALL[0]._replace(dropout=0.0), seed=0).eval()
+        assert not any(isinstance(layer, unet.Noise) for layer in network.modules())
         assert torch.equal(network(images(2, 32)), network(images(2, 32)))
 
 

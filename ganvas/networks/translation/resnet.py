@@ -2,8 +2,8 @@
 
 c7s1-64, d128, d256, R256 by `blocks`, u128, u64, c7s1-3: the side is halved, an odd one rounded up,
 for each width after the first. Where it is told domains it is StarGAN's (Choi 2018,
-arXiv:1711.09020, table 4): even sides are halved by 4x4 kernels in place of 3x3, InstanceNorm has
-scales and shifts, and no layer but those without a norm a bias.
+arXiv:1711.09020, table 4): even sides are halved by 4x4 kernels in place of 3x3, and InstanceNorm
+scales and shifts, in place of the convolutions' biases. The padding is the recipe's in both.
 """
 
 from functools import partial
@@ -62,9 +62,8 @@ def generator(architecture: Translation, inputs: int) -> Layers:
     up: Layers = []
     for (before, after), side in zip(pairwise(widths), sides, strict=False):
         kernel = 4 if told and side % 2 == 0 else 3
-        more = (
-            1 if kernel == 3 and side % 2 == 0 else 0
-        )  # the even one of the sides that 3x3 halves
+        # A 3x3 kernel halves 7 and 8 to 4; back it leads to the odd one, without a row more.
+        more = int(kernel == 3 and side % 2 == 0)
         down += [nn.Conv2d(before, after, kernel, 2, 1, bias=bias), *norm(after), nn.ReLU()]
         back = nn.ConvTranspose2d(after, before, kernel, 2, 1, more, bias=bias)
         up = [back, *norm(before), nn.ReLU(), *up]
