@@ -147,7 +147,10 @@ def same_training(
     resumed.restore(stored(begun))
     yield compare("resumed in the middle", resumed, resumed.advance(iterations - half))
     before = stored(first)
-    drawn = {"images": first.method.draw(first)}, {"images": first.method.draw(first)}
+    drawn = (
+        {"images": first.method.draw(first, first.first(1))},
+        {"images": first.method.draw(first, first.first(1))},
+    )
     yield compared(f"{precision}: progress picture drawn twice", *drawn)
     yield compared(f"{precision}: drawing changes nothing", before, stored(first))
 

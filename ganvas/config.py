@@ -31,6 +31,7 @@ Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(gt=0, lt=0.5)]
+Weight = Annotated[float, Field(ge=0)]
 Level = Annotated[int, Field(ge=0, le=255)]
 Widths = Annotated[list[Count], Field(min_length=1)]
 Norm = Literal["batch", "spectral", "none"]
@@ -64,12 +65,40 @@ class Matrix(Section):
     models: Annotated[list[str], Field(min_length=1)]
 
 
-class Recipe(Section):
-    """How one generator/discriminator pair is built and trained.
+class Training(Section):
+    """How two networks are trained: what every recipe has.
 
     Keys stand side by side, and only recipes with penalties have that mapping: recipes are merged
     into others in YAML, and of a mapping that two share `dvc exp run -S` cannot set one alone.
     """
+
+    method: str
+    objective: str
+    penalties: dict[str, Annotated[float, Field(gt=0)]] = {}  # none
+    discriminator_steps: Count
+    horizontal_flips: bool
+    optimizer: str
+    lr_generator: Rate
+    lr_discriminator: Rate
+    lr_decay_from: Annotated[float, Field(ge=0, le=1)] = 1.0  # of the epochs; the rates stay
+    betas: Annotated[list[Beta], Field(min_length=2, max_length=2)]
+    momentum: Beta
+    epochs: Count
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    checkpoint_every: Count
+
+    @field_validator(*parts.FOLDERS, check_fields=False)
+    @classmethod
+    def _known_part(cls, value: Any, field: ValidationInfo) -> Any:
+        names = parts.names(str(field.field_name))
+        for name in [value] if isinstance(value, str) else value:
+            if name not in names:
+                raise ValueError(f"{name!r} is not allowed; {_likely(name, names)}")
+        return value
+
+
+class Recipe(Training):
+    """How one generator/discriminator pair is built and trained."""
 
     network: str
     generator_widths: Widths
@@ -81,32 +110,30 @@ class Recipe(Section):
     classes: Literal["none", "concatenated", "auxiliary"]
     latent: Literal["normal", "uniform"]
     latent_dim: Count
-    objective: str
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
-    penalties: dict[str, Annotated[float, Field(gt=0)]] = {}  # none
-    method: str
-    discriminator_steps: Count
-    horizontal_flips: bool
     augment: list[str]
     instance_noise: Annotated[float, Field(ge=0)]
-    optimizer: str
-    lr_generator: Rate
-    lr_discriminator: Rate
-    betas: Annotated[list[Beta], Field(min_length=2, max_length=2)]
-    momentum: Beta
     batch_size: Annotated[int, Field(ge=2)]  # BatchNorm needs two images
-    epochs: Count
-    ema_decay: Annotated[float, Field(ge=0, lt=1)]
-    checkpoint_every: Count
 
-    @field_validator(*parts.FOLDERS)
-    @classmethod
-    def _known_part(cls, value: Any, field: ValidationInfo) -> Any:
-        names = parts.names(str(field.field_name))
-        for name in [value] if isinstance(value, str) else value:
-            if name not in names:
-                raise ValueError(f"{name!r} is not allowed; {_likely(name, names)}")
-        return value
+
+class Translating(Training):
+    """How the networks that turn one image into another are built and trained."""
+
+    generator: Literal["unet", "resnet"]
+    generator_widths: Widths
+    generator_norm: Literal["batch", "instance", "none"]
+    blocks: Annotated[int, Field(ge=0)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    padding: Literal["reflect", "zeros"]
+    discriminator: Literal["patch", "domains"]
+    discriminator_widths: Widths
+    discriminator_norm: Literal["batch", "instance", "none"]
+    adversarial_weight: Weight
+    reconstruction_weight: Weight
+    identity_weight: Weight
+    domain_weight: Weight
+    pool: Annotated[int, Field(ge=0)]
+    batch_size: Count
 
 
 class Train(Section):
@@ -204,6 +231,7 @@ class Params(Section):
     seed: Annotated[int, Field(ge=0)]
     device: Device
     models: dict[str, Recipe]
+    translators: dict[str, Translating]
     datasets: dict[str, Dataset]
     train: Train
     classifier: Classifier

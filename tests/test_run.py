@@ -155,7 +155,7 @@ def test_images_in_colour_are_drawn_in_colour_and_go_on_to_the_byte(
     assert contents(tmp_path / "a/out") == contents(tmp_path / "b/out")
     architecture = json.loads((tmp_path / "a/out/generator/architecture.json").read_text())
     assert (architecture["channels"], architecture["image_size"]) == (3, side)
-    drawn = whole.engine.method.draw(whole.engine)
+    drawn = whole.engine.method.draw(whole.engine, whole.engine.first(1))
     assert drawn.shape == (5, 5, 3, side, side)
     with Image.open(tmp_path / "a/out/progress/iteration-0000005.png") as picture:
         assert picture.mode == "RGB"

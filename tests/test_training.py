@@ -107,7 +107,7 @@ def test_same_seed_same_bytes_whatever_ran_before(
         torch.randn(7)
         second = begin(small(name), data, seed=1)
         assert torch.equal(second.advance(2), measured[:2])
-        second.method.draw(second)  # a picture on the way changes nothing
+        second.method.draw(second, second.first(1))  # a picture on the way changes nothing
         assert torch.equal(second.advance(3), measured[2:])
         assert same(weights(first), weights(second))
 
@@ -615,7 +615,7 @@ def test_progress_pictures_are_of_the_same_points_all_along(
     labels = data["labels"].where(data["labels"] != 3, 4)
     engine = begin(small(name), {**data, "labels": labels})
     engine.advance(3)
-    images = engine.method.draw(engine)
+    images = engine.method.draw(engine, engine.first(1))
     rows, columns = (9, 10) if name in CONDITIONAL else (5, 5)
     assert images.shape == (rows, columns, 1, 28, 28) and images.dtype == torch.uint8
     generator = engine.method.networks["generator"].eval()

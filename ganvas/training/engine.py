@@ -47,6 +47,7 @@ class Method(Protocol):
     measures: tuple[str, ...]
     generators: tuple[str, ...]  # the networks that draw: averaged, and saved in checkpoints
     networks: dict[str, nn.Module]
+    memories: dict[str, nn.Module]  # what else the next iteration depends on, in their buffers
     batches: int  # of `batch_size` examples, that an iteration is given as one
     capturable: bool  # whether an iteration does the same work each time, as a CUDA graph must
     # What it takes to build each generator again, as JSON; lies beside its checkpoints.
@@ -54,14 +55,23 @@ class Method(Protocol):
 
     def __init__(self, recipe: "Recipe", data: Mapping[str, Tensor], seed: int) -> None: ...
 
+    def examples(self, data: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """What an iteration is given batches of: tensors by name, all of one first dimension.
+
+        `data` is a split, as the method was made from.
+        """
+
     def optimizers(self) -> dict[str, Optimizer]:
         """One for each group of parameters that learns at once; called when they are in place."""
 
     def iterate(self, engine: "Engine", batch: Batch) -> Sequence[Tensor]:
         """One iteration; returns a scalar for each of `measures`. Runs no Python when replayed."""
 
-    def draw(self, engine: "Engine") -> Tensor:
-        """Rows of images uint8 (R, N, C, H, W) on the CPU, for the progress pictures."""
+    def draw(self, engine: "Engine", real: Batch) -> Tensor:
+        """Rows of images uint8 (R, N, C, H, W) on the CPU, for the progress pictures.
+
+        `real` are examples that it may draw from, the same each time.
+        """
 
     def judge(
         self, engine: "Engine", real: Sequence[Batch], stream: torch.Generator
@@ -75,6 +85,9 @@ class Method(Protocol):
 
 class Engine:
     """A method's networks, optimizers and random streams, after `iteration` iterations.
+
+    Of a recipe with `lr_decay_from` below 1 the rates fall in a straight line, from their whole at
+    that share of its epochs to 0 at their end.
 
     An epoch shows each example once at most, in a fresh random order: N // (batches * batch_size)
     iterations of as many batches as the method asks for. The examples left over are dropped, since
@@ -93,17 +106,19 @@ class Engine:
         capture: bool = True,
         on_host: bool | None = None,
     ) -> None:
-        """`data` are tensors by name whose first dimension is the N examples, `images` among them.
+        """`data` are tensors by name, those of images uint8 (M, C, H, W); the method says what of
+        them is an example, of which there are N.
 
-        `images` is uint8 (N, C, H, W). `longest` bounds the iterations of one `advance`. Without
+        `longest` bounds the iterations of one `advance`. Without
         `capture` iterations run eagerly on CUDA too. `on_host` keeps the data in the computer's
         memory; by default they are where they do not fit into the device's. Neither shows in the
         result. Raises `GanvasError` when a batch is larger than the data.
         """
-        examples = len(data["images"])
         self.recipe, self.seed, self.device, self.precision = recipe, seed, device, precision
         self.iteration = 0
         self.method: Method = parts.load("method", recipe.method).Method(recipe, data, seed)
+        data = self.method.examples(data)
+        examples = len(next(iter(data.values())))
         shown = self.method.batches * recipe.batch_size  # in one iteration
         if shown > examples:
             times = f"{self.method.batches} times " * (self.method.batches > 1)
@@ -112,7 +127,7 @@ class Engine:
                 "images"
             )
         self.iterations_per_epoch: int = examples // shown
-        for network in self.method.networks.values():
+        for network in (*self.method.networks.values(), *self.method.memories.values()):
             network.to(memory_format=torch.channels_last).to(device)
         self.averages = {
             name: copy.deepcopy(self.method.networks[name]).requires_grad_(False)
@@ -137,6 +152,7 @@ class Engine:
         # Counters live on the device, since a replayed graph runs no Python.
         self._lane = torch.arange(shown, device=device)
         self._cursor = torch.zeros((), dtype=torch.int64, device=device)
+        self._done = torch.zeros((), dtype=torch.int64, device=device)  # iterations
         self._measured = torch.zeros(longest, len(self.method.measures), device=device)
         self._rows = torch.arange(longest, device=device)[:, None]
         self._row = torch.zeros((), dtype=torch.int64, device=device)
@@ -157,6 +173,7 @@ class Engine:
             if self._capturing and self._graph is None:
                 self._capture()
             self._row.zero_()
+            self._done.fill_(self.iteration)
             for _ in range(iterations):
                 epoch, position = divmod(self.iteration, self.iterations_per_epoch)
                 if epoch != self._order_epoch:
@@ -172,6 +189,11 @@ class Engine:
                 self.iteration += 1
         return self._measured[:iterations].to("cpu", copy=True)
 
+    def first(self, count: int) -> Batch:
+        """As many examples, or all of them: the same each time."""
+        data = self._host.data if self._host else self._data
+        return {name: values[:count] for name, values in data.items()}
+
     # What a method is given.
 
     def autocast(self) -> AbstractContextManager[object]:
@@ -183,25 +205,35 @@ class Engine:
     def update(self, name: str, loss: Tensor) -> None:
         """One step of that optimizer; no gradient is computed for any other parameter."""
         optimizer = self.optimizers[name]
-        optimizer.step(torch.autograd.grad(loss, optimizer.parameters))
+        optimizer.step(torch.autograd.grad(loss, optimizer.parameters), self._share_of_rate())
+
+    def _share_of_rate(self) -> Tensor | None:
+        """What is left of the rates in this iteration, float32 (); None where they stay."""
+        if self.recipe.lr_decay_from == 1:
+            return None
+        every = self.recipe.epochs * self.iterations_per_epoch
+        falling = (1 - self.recipe.lr_decay_from) * every
+        return ((every - self._done) / falling).clamp(max=1)
 
     @contextmanager
     def drawing(self, name: str) -> Iterator[nn.Module]:
         """That network as it draws: averaged where the recipe says so, and changed by nothing.
 
-        BatchNorm uses its running statistics, so that an image depends on its own input alone.
+        BatchNorm uses its running statistics, so that an image depends on its own input alone; the
+        noise of layers, where there is some, is the same each time.
         """
         network = self.averages.get(name, self.method.networks[name])
         network.eval()
         try:
-            with torch.no_grad():
+            with torch.no_grad(), self._same_noise():
                 yield network
         finally:
             network.train()
 
     @contextmanager
     def judging(self) -> Iterator[None]:
-        """The networks compute as in training, and nothing in them changes: no dropout is drawn.
+        """The networks compute as in training, and nothing in them changes: there is no dropout,
+        and the noise of layers is the same each time.
 
         BatchNorm goes by its batch, as it did where the discriminator learnt to tell images apart.
         """
@@ -212,7 +244,7 @@ class Engine:
         for layer in normalising:
             layer.training, layer.track_running_stats = True, False
         try:
-            with torch.no_grad():
+            with torch.no_grad(), self._same_noise():
                 yield
         finally:
             for layer in layers:
@@ -247,7 +279,8 @@ class Engine:
 
     def _modules(self) -> dict[str, nn.Module]:
         averages = {f"average.{name}": network for name, network in self.averages.items()}
-        return self.method.networks | averages
+        memories = {f"memory.{name}": each for name, each in self.method.memories.items()}
+        return self.method.networks | memories | averages
 
     def _moments(self) -> dict[str, Tensor]:
         return {
@@ -268,6 +301,17 @@ class Engine:
             self._layers = default.get_state()
             default.set_state(before)
 
+    @contextmanager
+    def _same_noise(self) -> Iterator[None]:
+        """Let layers draw from a fresh stream of the seed; the default one stays as it was."""
+        default = _default_generator(self.device)
+        before = default.get_state()
+        default.set_state(seeds.generator(self.seed, "drawing", device=self.device).get_state())
+        try:
+            yield
+        finally:
+            default.set_state(before)
+
     def _shuffle(self, epoch: int) -> None:
         stream = seeds.generator(self.seed, "order", epoch)
         self._order.copy_(torch.randperm(len(self._order), generator=stream))
@@ -285,8 +329,11 @@ class Engine:
     def _iterate(self) -> None:
         batch = self._batch()
         if self.recipe.horizontal_flips:
-            flipped, images = self._flipped[self._cursor + self._lane], batch["images"]
-            batch = {**batch, "images": torch.where(flipped, images.flip(-1), images)}
+            flipped = self._flipped[self._cursor + self._lane]
+            batch = {
+                name: torch.where(flipped, values.flip(-1), values) if values.dim() == 4 else values
+                for name, values in batch.items()
+            }
         measured = self.method.iterate(self, batch)
         with torch.no_grad():
             for name, average in self.averages.items():
@@ -295,6 +342,7 @@ class Engine:
             here, values = self._rows == self._row, torch.stack(list(measured))
             self._measured.copy_(torch.where(here, values, self._measured))
             self._row += 1
+            self._done += 1
             self._cursor += len(self._lane)
 
     def _average(self, average: nn.Module, network: nn.Module) -> None:
@@ -366,7 +414,7 @@ class _Host:
     """Data that stay on the host: batches are gathered there, and copied while the device works."""
 
     def __init__(self, data: Mapping[str, Tensor], shown: int, device: torch.device) -> None:
-        self._data = data
+        self.data = data
         # Where every batch arrives, since a graph reads it there.
         self.batch = {name: values[:shown].to(device, copy=True) for name, values in data.items()}
         # Nobody waits for a copy from pinned memory. As rows are picked from anywhere in the data,
@@ -388,7 +436,7 @@ class _Host:
         if self._asynchronous:
             self._copied[self._turn].synchronize()  # of the batch before the last
         for name, gathered in self._gathered[self._turn].items():
-            torch.index_select(self._data[name], 0, examples, out=gathered)
+            torch.index_select(self.data[name], 0, examples, out=gathered)
             self.batch[name].copy_(gathered, non_blocking=self._asynchronous)
         if self._asynchronous:
             self._copied[self._turn].record()

@@ -31,14 +31,15 @@ class Probe:
     ) -> None:
         """`validation` are images that `engine`, which learns from `train`, is not shown."""
         self.engine = engine
-        learnt, held_out = (torch.arange(len(data["images"])) for data in (train, validation))
+        train, validation = map(engine.method.examples, (train, validation))
+        learnt, held_out = (
+            torch.arange(len(next(iter(data.values())))) for data in (train, validation)
+        )
         if "labels" in train and "labels" in validation:  # a network knows no other classes
             held_out = held_out[torch.isin(validation["labels"], train["labels"])]
         self._count = min(IMAGES, len(learnt), len(held_out))
-        self._real = [
-            self._drawn(train, learnt, "train"),
-            self._drawn(validation, held_out, "validation"),
-        ]
+        self.held_out = self._drawn(validation, held_out, "validation")
+        self._real = [self._drawn(train, learnt, "train"), self.held_out]
 
     def measure(self) -> list[float]:
         """The discriminator's mean on images of each of `OUTPUTS`; changes nothing."""

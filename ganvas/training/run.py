@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 # A discriminator whose loss stays this low for this long tells the generator nothing any more.
 WON_LOSS, WON_ITERATIONS = 1e-3, 1000
+SHOWN = 16  # training images that a picture may be drawn from, where none are held out
 KEPT_RUNS = 3  # of one model; older ones are deleted
 
 
@@ -212,7 +213,8 @@ class Run:
     def _draw(self) -> Path | None:
         if self.engine.iteration not in self._iterations_drawn():
             return None
-        rows = self.engine.method.draw(self.engine)
+        real = self.probe.held_out if self.probe else self.engine.first(SHOWN)
+        rows = self.engine.method.draw(self.engine, real)
         path = self._picture_path(self.engine.iteration)
         images = layout.for_files(rows.flatten(0, 1).numpy())
         pictures.save_png(path, pictures.grid(images, rows.shape[1]))

@@ -58,6 +58,7 @@ class Method:
             "generator": self.generator,
             "discriminator": self.discriminator,
         }
+        self.memories: dict[str, nn.Module] = {}
         # The means of D over the real and the fake batch beside the losses.
         kind = "probability" if self.objective.PROBABILITY else "logit"
         self.measures = (
@@ -69,6 +70,9 @@ class Method:
         # Where no layer looks across the batch, all images pass as one batch: the same function.
         batch_norm = nn.modules.batchnorm._BatchNorm
         self._joint = not any(isinstance(m, batch_norm) for m in self.discriminator.modules())
+
+    def examples(self, data: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        return data
 
     def optimizers(self) -> dict[str, Optimizer]:
         make = parts.load("optimizer", self.recipe.optimizer).make
@@ -94,7 +98,7 @@ class Method:
         discriminator_loss, *others = measured
         return discriminator_loss, generator_loss, *others
 
-    def draw(self, engine: "Engine") -> Tensor:
+    def draw(self, engine: "Engine", real: "Batch") -> Tensor:
         stream, classes = seeds.generator(engine.seed, "pictures"), self.generator.classes
         rows, columns = (len(classes), OF_A_CLASS) if classes else (DRAWN, DRAWN)
         drawn = 1 if classes else rows  # each row of a class is of the same latent points

@@ -13,8 +13,8 @@ from torch import Tensor
 class Optimizer(Protocol):
     parameters: list[Tensor]
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """One update; `gradients` in the order of the parameters."""
+    def step(self, gradients: Sequence[Tensor], share: Tensor | None = None) -> None:
+        """One update; `gradients` in the order of the parameters, `share` is that of the rate."""
 
     def state(self) -> Mapping[str, Tensor]:
         """What the next update depends on: the tensors themselves, to read or to copy to."""

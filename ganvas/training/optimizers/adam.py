@@ -31,8 +31,8 @@ class Adam:
         self._step = torch.zeros((), device=self.parameters[0].device)
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """One update; `gradients` in the order of the parameters."""
+    def step(self, gradients: Sequence[Tensor], share: Tensor | None = None) -> None:
+        """One update; `gradients` in the order of the parameters, `share` is that of the rate."""
         self._step += 1
         torch._fused_adam_(
             self.parameters,
@@ -41,7 +41,7 @@ class Adam:
             self._squares,
             [],
             [self._step] * len(self.parameters),
-            lr=self._lr,
+            lr=self._lr if share is None else self._lr * share,
             beta1=self._betas[0],
             beta2=self._betas[1],
             weight_decay=0.0,

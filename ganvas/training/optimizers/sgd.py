@@ -27,14 +27,15 @@ class SGD:
         self._velocities = [torch.zeros_like(p).detach() for p in moving]
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor]) -> None:
+    def step(self, gradients: Sequence[Tensor], share: Tensor | None = None) -> None:
+        """One update; `gradients` in the order of the parameters, `share` is that of the rate."""
         torch._fused_sgd_(
             self.parameters,
             fitting(self.parameters, gradients),
             self._velocities,
             weight_decay=0.0,
             momentum=self._momentum,
-            lr=self._lr,
+            lr=self._lr if share is None else self._lr * share,
             dampening=0.0,
             nesterov=False,
             maximize=False,

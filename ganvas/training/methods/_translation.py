@@ -1,0 +1,72 @@
+"""What the methods share that turn one image into another."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from ganvas import networks, parts, seeds
+from ganvas.networks import translation
+from ganvas.networks.translation import Translation, Translator
+from ganvas.training.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from ganvas.config import Translating
+
+DRAWN = 8  # examples of a progress picture, a column each
+
+
+def architecture(recipe: "Translating", facts: Mapping[str, Any]) -> Translation:
+    """Of a recipe's generators; `facts` are what the data say.
+
+    That is `in_channels`, `out_channels`, `image_size` and `domains`.
+    """
+    return Translation.read(recipe.model_dump() | dict(facts))
+
+
+def build(architecture: Translation, seed: int, name: str) -> Translator:
+    """A generator, with weights of its own for each name."""
+    return translation.build(architecture, seeds.derive(seed, "weights", name))
+
+
+def discriminator(
+    recipe: "Translating", architecture: Translation, seed: int, name: str, channels: int
+) -> nn.Module:
+    """A recipe's discriminator of images, or of pairs side by side, of that many channels."""
+    return translation.discriminator(
+        recipe.discriminator,
+        channels,
+        recipe.discriminator_widths,
+        recipe.discriminator_norm,
+        architecture.image_size,
+        architecture.domains,
+        seeds.derive(seed, "weights", name),
+    )
+
+
+def optimizers(
+    recipe: "Translating", owners: Mapping[str, Sequence[nn.Module]]
+) -> dict[str, Optimizer]:
+    """One for `generator` and one for `discriminator`, each of all parameters of its networks."""
+    make = parts.load("optimizer", recipe.optimizer).make
+    return {
+        name: make(
+            [parameter for network in of for parameter in network.parameters()],
+            getattr(recipe, f"lr_{name}"),
+            recipe,
+        )
+        for name, of in owners.items()
+    }
+
+
+def distance(images: Tensor, others: Tensor) -> Tensor:
+    """The mean absolute difference (L1), images float in [-1, 1]."""
+    return (images - others).abs().mean()
+
+
+def picture(*rows: Tensor) -> Tensor:
+    """Rows of images, uint8 or float in [-1, 1], (N, C, H, W), as a method draws them."""
+    drawn = [row if row.dtype == torch.uint8 else networks.to_uint8(row) for row in rows]
+    colours = max(row.shape[1] for row in drawn)
+    return torch.stack([row.expand(-1, colours, -1, -1).cpu() for row in drawn])
