@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from ganvas import parts
 from ganvas.errors import GanvasError
 from ganvas.networks import translation
-from ganvas.networks.translation import Translation, Translator, patch, resnet, unet
+from ganvas.networks.translation import PerDomain, Translation, Translator, patch, resnet, unet
 
-PIX2PIX = Translation("unet", (64, 128, 256, 512), "batch", 0, 0.5, "zeros", 3, 3, 256, 0)
-CYCLEGAN = Translation("resnet", (64, 128, 256), "instance", 9, 0.0, "reflect", 3, 3, 256, 0)
-STARGAN = Translation("resnet", (64, 128, 256), "instance", 6, 0.0, "zeros", 3, 3, 128, 5)
+PIX2PIX = Translation("unet", (64, 128, 256, 512), "batch", 0, 0.5, "zeros", 3, 3, 256, 0, False)
+CYCLEGAN = Translation("resnet", (64, 128, 256), "instance", 9, 0.0, "reflect", 3, 3, 256, 0, False)
+STARGAN = Translation("resnet", (64, 128, 256), "instance", 6, 0.0, "zeros", 3, 3, 128, 5, False)
 PAPERS = [PIX2PIX, CYCLEGAN, STARGAN]
 # The same with few planes, for tests that compute with them.
 SMALL = [
@@ -674,3 +674,27 @@ class TestWhatCannotBeBuilt:
             assert logits.shape[-1] <= 3
             with pytest.raises(GanvasError, match=f"1 to {most} widths are"):
                 make(widths=[2] * (most + 1), image_size=side)
+
+
+class TestPerDomain:
+    @pytest.fixture
+    def both(self) -> PerDomain:
+        architecture = CYCLEGAN._replace(
+            generator_widths=(4, 6), blocks=1, image_size=8, domains=2, per_domain=True
+        )
+        found = translation.build(architecture, seed=0)
+        assert isinstance(found, PerDomain)
+        return found
+
+    def test_leads_each_image_to_the_domain_that_it_is_told(self, both: PerDomain) -> None:
+        images = torch.rand(5, 3, 8, 8) * 2 - 1
+        domains = torch.tensor([0, 1, 1, 0, 1])
+        found = both(images, domains)
+        for image, domain, made in zip(images, domains, found, strict=True):
+            assert torch.allclose(made, both[int(domain)](image[None])[0], atol=1e-6)
+
+    def test_has_weights_of_its_own_for_each(self, both: PerDomain) -> None:
+        first, second = (dict(each.named_parameters()) for each in both)
+        assert first.keys() == second.keys()
+        kernels = [name for name in first if first[name].dim() == 4]
+        assert kernels and not any(torch.equal(first[name], second[name]) for name in kernels)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from ganvas import parts
+from ganvas import parts, seeds
 from ganvas.errors import GanvasError
 from ganvas.networks import Layers, _blocks
 
@@ -29,7 +29,8 @@ class Translation(NamedTuple):
     in_channels: int
     out_channels: int
     image_size: int
-    domains: int  # that it is told; 0 where none
+    domains: int  # that it leads to, as it is told; 0 where it leads one way
+    per_domain: bool  # whether each has a network that leads there, else one is told by planes
 
     @classmethod
     def read(cls, facts: Mapping[str, Any]) -> Self:
@@ -60,11 +61,32 @@ class Translator(nn.Sequential):
         return translated
 
 
-def build(architecture: Translation, seed: int) -> Translator:
+class PerDomain(nn.ModuleList):
+    """A translator to each domain, called as one that is told `domains`, int64 (B,)."""
+
+    def __init__(self, architecture: Translation, translators: Sequence[Translator]) -> None:
+        super().__init__(translators)
+        self.in_channels, self.out_channels = architecture.in_channels, architecture.out_channels
+        self.image_size, self.domains = architecture.image_size, architecture.domains
+
+    def forward(self, images: Tensor, domains: Tensor) -> Tensor:
+        each = torch.stack([translator(images) for translator in self])
+        return each[domains, torch.arange(len(images), device=images.device)]
+
+
+def build(architecture: Translation, seed: int) -> Translator | PerDomain:
     """The generator with weights drawn from `seed` alone, on the CPU.
 
     Raises `GanvasError` where it cannot be built so.
     """
+    if architecture.per_domain:
+        one_way = architecture._replace(domains=0, per_domain=False)
+        ways = [seeds.derive(seed, str(domain)) for domain in range(architecture.domains)]
+        return PerDomain(architecture, [_built(one_way, way) for way in ways])
+    return _built(architecture, seed)
+
+
+def _built(architecture: Translation, seed: int) -> Translator:
     make = _maker("generator", architecture.generator)
     with _drawing_from(seed):
         layers = make(architecture, architecture.in_channels + architecture.domains)

@@ -1,6 +1,6 @@
 """What the methods share that turn one image into another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ganvas import networks, parts, seeds
 from ganvas.networks import translation
-from ganvas.networks.translation import Translation, Translator
+from ganvas.networks.translation import Translation
 from ganvas.training.optimizers import Optimizer
 
 if TYPE_CHECKING:
@@ -20,12 +20,13 @@ DRAWN = 8  # examples of a progress picture, a column each
 def architecture(recipe: "Translating", facts: Mapping[str, Any]) -> Translation:
     """Of a recipe's generators; `facts` are what the data say.
 
-    That is `in_channels`, `out_channels`, `image_size` and `domains`.
+    That is `in_channels`, `out_channels` and `image_size`, and of domains what is not told none.
     """
-    return Translation.read(recipe.model_dump() | dict(facts))
+    one_way = {"domains": 0, "per_domain": False}
+    return Translation.read(recipe.model_dump() | one_way | dict(facts))
 
 
-def build(architecture: Translation, seed: int, name: str) -> Translator:
+def build(architecture: Translation, seed: int, name: str) -> Any:
     """A generator, with weights of its own for each name."""
     return translation.build(architecture, seeds.derive(seed, "weights", name))
 
@@ -45,18 +46,12 @@ def discriminator(
     )
 
 
-def optimizers(
-    recipe: "Translating", owners: Mapping[str, Sequence[nn.Module]]
-) -> dict[str, Optimizer]:
-    """One for `generator` and one for `discriminator`, each of all parameters of its networks."""
+def optimizers(recipe: "Translating", pair: Mapping[str, nn.Module]) -> dict[str, Optimizer]:
+    """Of `generator` and `discriminator`, one for each."""
     make = parts.load("optimizer", recipe.optimizer).make
     return {
-        name: make(
-            [parameter for network in of for parameter in network.parameters()],
-            getattr(recipe, f"lr_{name}"),
-            recipe,
-        )
-        for name, of in owners.items()
+        name: make(network.parameters(), getattr(recipe, f"lr_{name}"), recipe)
+        for name, network in pair.items()
     }
 
 

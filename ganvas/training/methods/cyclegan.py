@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ganvas.config import Translating
     from ganvas.training.engine import Batch, Engine
 
-DOMAINS = ("inputs", "images")  # the first and the second
+DOMAINS = ("inputs", "images")  # what a batch calls the images of the first and of the second
 
 
 class Pool(nn.Module):
@@ -63,7 +63,7 @@ class Pool(nn.Module):
 
 
 class Method:
-    generators = ("generator", "generator_back")
+    generators = ("generator",)
     measures = (
         *("discriminator_loss", "generator_loss", "reconstruction_loss", "identity_loss"),
         *("real_logit", "fake_logit"),
@@ -81,18 +81,22 @@ class Method:
         self.objective = parts.load("objective", recipe.objective)
         channels, size = data["images"].shape[1], data["images"].shape[-1]
         facts = {"in_channels": channels, "out_channels": channels, "image_size": size}
-        architecture = _translation.architecture(recipe, facts | {"domains": 0})
-        self.architectures = dict.fromkeys(self.generators, architecture._asdict())
-        self.networks: dict[str, nn.Module] = {
-            name: _translation.build(architecture, seed, name) for name in self.generators
-        }
-        for name in ("discriminator", "discriminator_back"):
-            self.networks[name] = _translation.discriminator(
-                recipe, architecture, seed, name, channels
+        architecture = _translation.architecture(recipe, facts | {"domains": 2, "per_domain": True})
+        self.architectures = {"generator": architecture._asdict()}
+        # By the domain that a generator leads to, and that a discriminator knows.
+        self.generator = _translation.build(architecture, seed, "generator")
+        self.discriminator = nn.ModuleList(
+            _translation.discriminator(
+                recipe, architecture._replace(domains=0), seed, f"discriminator {to}", channels
             )
-        shape = data["images"].shape[1:]
-        self.pools = {name: Pool(recipe.pool, shape) for name in self.generators}
-        self.memories: dict[str, nn.Module] = {**self.pools}
+            for to in (0, 1)
+        )
+        self.networks: dict[str, nn.Module] = {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+        }
+        self.pools = [Pool(recipe.pool, data["images"].shape[1:]) for _ in (0, 1)]
+        self.memories: dict[str, nn.Module] = {f"pool {to}": self.pools[to] for to in (0, 1)}
 
     def examples(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """An image of each domain; those of the smaller one come again."""
@@ -104,45 +108,34 @@ class Method:
         }
 
     def optimizers(self) -> dict[str, Optimizer]:
-        return _translation.optimizers(
-            self.recipe,
-            {
-                kind: [self.networks[kind], self.networks[f"{kind}_back"]]
-                for kind in ("generator", "discriminator")
-            },
-        )
+        return _translation.optimizers(self.recipe, self.networks)
 
     def iterate(self, engine: "Engine", batch: "Batch") -> tuple[Tensor, ...]:
-        nets, recipe = self.networks, self.recipe
-        first, second = (networks.from_uint8(batch[name]) for name in DOMAINS)
+        recipe, lead = self.recipe, self.generator
+        real = [networks.from_uint8(batch[name]) for name in DOMAINS]
         with engine.autocast():
-            there = nets["generator"](first).float()
-            back = nets["generator_back"](second).float()
-            first_again = nets["generator_back"](there).float()
-            second_again = nets["generator"](back).float()
-            answers = self._logits("", there), self._logits("_back", back)
-        generator_loss = self.objective.generator_loss(answers[0])
-        generator_loss = generator_loss + self.objective.generator_loss(answers[1])
-        cycles = (first_again, first), (second_again, second)
-        reconstruction_loss = torch.stack([_translation.distance(*c) for c in cycles]).sum()
+            fake = [lead[to](real[1 - to]).float() for to in (0, 1)]
+            again = [lead[to](fake[1 - to]).float() for to in (0, 1)]
+            answers = [self._logits(to, fake[to]) for to in (0, 1)]
+        losses = [self.objective.generator_loss(answer) for answer in answers]
+        generator_loss, reconstruction_loss = losses[0] + losses[1], _distance(again, real)
         total = recipe.adversarial_weight * generator_loss
         total = total + recipe.reconstruction_weight * reconstruction_loss
         identity_loss = torch.zeros_like(generator_loss)
         if recipe.identity_weight:
             with engine.autocast():
-                same = nets["generator"](second).float(), nets["generator_back"](first).float()
-            kept = (same[0], second), (same[1], first)
-            identity_loss = torch.stack([_translation.distance(*k) for k in kept]).sum()
+                same = [lead[to](real[to]).float() for to in (0, 1)]
+            identity_loss = _distance(same, real)
             total = total + recipe.identity_weight * identity_loss
         engine.update("generator", total)
         stream, losses, means = engine.streams["augment"], [], []
-        for which, fake, real in (("", there, second), ("_back", back, first)):
-            shown = self.pools[f"generator{which}"].exchanged(fake.detach(), stream)
+        for to in (0, 1):
+            shown = self.pools[to].exchanged(fake[to].detach(), stream)
             with engine.autocast():
-                logits = self._logits(which, real), self._logits(which, shown)
+                logits = self._logits(to, real[to]), self._logits(to, shown)
             losses.append(self.objective.discriminator_loss(*logits))
             means.append(torch.stack([each.detach().mean() for each in logits]))
-        discriminator_loss = torch.stack(losses).sum()
+        discriminator_loss = losses[0] + losses[1]
         engine.update("discriminator", discriminator_loss)
         return (
             *(discriminator_loss, generator_loss, reconstruction_loss, identity_loss),
@@ -152,12 +145,13 @@ class Method:
     def draw(self, engine: "Engine", real: "Batch") -> Tensor:
         """Rows of images of a domain, of what is made of them, and of what is left after both."""
         rows = []
-        for name, ways in zip(DOMAINS, (self.generators, self.generators[::-1]), strict=True):
+        for domain, name in enumerate(DOMAINS):
             images = networks.from_uint8(real[name][: _translation.DRAWN].to(engine.device))
             rows.append(images)
-            for way in ways:
-                with engine.drawing(way) as generator:
-                    images = generator(images)
+            for to in (1 - domain, domain):
+                with engine.drawing("generator") as generator:
+                    told = torch.full((len(images),), to, device=engine.device)
+                    images = generator(images, told)
                 rows.append(images)
         return _translation.picture(*rows)
 
@@ -168,10 +162,16 @@ class Method:
         images = [networks.from_uint8(batch["images"]) for batch in real]
         with engine.autocast():
             first = networks.from_uint8(real[0]["inputs"])
-            images.append(self.networks["generator"](first).float())
-            return [self._logits("", each).mean((1, 2)) for each in images]
+            images.append(self.generator[1](first).float())
+            return [self._logits(1, each).mean((1, 2)) for each in images]
 
-    def _logits(self, which: str, images: Tensor) -> Tensor:
-        """Of each patch, float32 (B, h, w), by the discriminator of the generator's target."""
-        logits: Tensor = self.networks[f"discriminator{which}"](images).float()
+    def _logits(self, domain: int, images: Tensor) -> Tensor:
+        """Of each patch, float32 (B, h, w), by that domain's discriminator."""
+        logits: Tensor = self.discriminator[domain](images).float()
         return logits[:, 0]
+
+
+def _distance(images: Sequence[Tensor], others: Sequence[Tensor]) -> Tensor:
+    """L1, of both domains together."""
+    both = zip(images, others, strict=True)
+    return torch.stack([_translation.distance(*pair) for pair in both]).sum()

@@ -36,7 +36,7 @@ class Method:
         channels = [data[name].shape[1] for name in ("inputs", "images")]
         size = data["images"].shape[-1]
         facts = {"in_channels": channels[0], "out_channels": channels[1], "image_size": size}
-        architecture = _translation.architecture(recipe, facts | {"domains": 0})
+        architecture = _translation.architecture(recipe, facts)
         self.architectures = {"generator": architecture._asdict()}
         self.generator = _translation.build(architecture, seed, "generator")
         self.discriminator = _translation.discriminator(
@@ -57,10 +57,7 @@ class Method:
         return {name: data[name] for name in ("inputs", "images")}
 
     def optimizers(self) -> dict[str, Optimizer]:
-        return _translation.optimizers(
-            self.recipe,
-            {"generator": [self.generator], "discriminator": [self.discriminator]},
-        )
+        return _translation.optimizers(self.recipe, self.networks)
 
     def iterate(self, engine: "Engine", batch: "Batch") -> tuple[Tensor, ...]:
         inputs, truth = (networks.from_uint8(batch[name]) for name in ("inputs", "images"))

@@ -60,10 +60,7 @@ class Method:
         return {name: data[name] for name in ("images", "domains")}
 
     def optimizers(self) -> dict[str, Optimizer]:
-        return _translation.optimizers(
-            self.recipe,
-            {"generator": [self.generator], "discriminator": [self.discriminator]},
-        )
+        return _translation.optimizers(self.recipe, self.networks)
 
     def iterate(self, engine: "Engine", batch: "Batch") -> tuple[Tensor, ...]:
         size, recipe = self.recipe.batch_size, self.recipe
