@@ -36,6 +36,9 @@ Level = Annotated[int, Field(ge=0, le=255)]
 Widths = Annotated[list[Count], Field(min_length=1)]
 Norm = Literal["batch", "spectral", "none"]
 Extractor = Literal["classifier", "contrastive", "inception"]
+# What ganvas/data/made.py makes of a data set: pairs by one of these, or domains by several.
+PAIRS = ("edges", "thick", "grey", "surroundings")
+DRESSES = ("plain", "inverted", "coloured", "rotated")
 RULES = ("best", "last", "lowest_generator_loss")
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -186,6 +189,8 @@ class Dataset(Section):
     """
 
     folder: Annotated[str, Field(min_length=1)] | None = None
+    of: str | None = None  # the published data set that it is made of
+    made: str | Annotated[list[str], Field(min_length=2)] | None = None
     channels: Literal[1, 3]
     image_size: Annotated[int, Field(ge=8, le=64)]
     fit: Fit = "crop"
@@ -200,6 +205,15 @@ class Dataset(Section):
     extractors: Annotated[list[Extractor], Field(min_length=1)] | None = None  # the one made for it
     classifier: dict[str, Any] = {}
     models: dict[str, dict[str, Any]] = {}
+
+    @field_validator("made")
+    @classmethod
+    def _known_making(cls, value: Any) -> Any:
+        known = PAIRS if isinstance(value, str) else DRESSES
+        for name in [value] if isinstance(value, str) else value or ():
+            if name not in known:
+                raise ValueError(f"{name!r} is not allowed; {_likely(name, known)}")
+        return value
 
     @property
     def form(self) -> Form:
@@ -245,6 +259,11 @@ class Params(Section):
         override = self.datasets[dataset].models.get(model, {})
         return self.models[model].merged(override, f"datasets.{dataset}.models.{model}")
 
+    def translator(self, dataset: str, model: str) -> Translating:
+        """The same of a recipe that translates."""
+        override = self.datasets[dataset].models.get(model, {})
+        return self.translators[model].merged(override, f"datasets.{dataset}.models.{model}")
+
     def classifier_for(self, dataset: str) -> Classifier:
         """The classifier's settings with the data set's own."""
         override = self.datasets[dataset].classifier
@@ -254,7 +273,12 @@ class Params(Section):
         """The settings of every data set, defaults and an entry for each recipe among them."""
         return {
             name: settings.model_dump()
-            | {"models": {model: settings.models.get(model, {}) for model in self.models}}
+            | {
+                "models": {
+                    model: settings.models.get(model, {})
+                    for model in (*self.models, *self.translators)
+                }
+            }
             for name, settings in self.datasets.items()
         }
 
@@ -306,19 +330,22 @@ def _check_together(params: Params) -> None:
                 f"models.{model}: not allowed as a name; use small letters, digits and _ "
                 "(classifier is taken)"
             )
+    for model in params.translators.keys() & params.models.keys():
+        raise GanvasError(f"translators.{model}: a name of models too; give it another")
     for dataset, settings in params.datasets.items():
         where, extractors = f"datasets.{dataset}", settings.extractors or []
         if len(set(extractors)) < len(extractors):
             raise GanvasError(f"{where}.extractors: {extractors} names one twice")
         for model in settings.models:
-            _known(model, params.models, f"{where}.models.{model}: unknown model")
+            known = {**params.models, **params.translators}
+            _known(model, known, f"{where}.models.{model}: unknown model")
         recipes = {model: params.recipe(dataset, model) for model in params.models}
         classifier = params.classifier_for(dataset)
         if settings.folder is not None:
             _check_folder(dataset, settings)
             continue  # how many images there are is known when they have been read
         _check_published(dataset, settings)
-        left = SOURCES[dataset].train_images - (settings.validation_images or 0)
+        left = SOURCES[settings.of or dataset].train_images - (settings.validation_images or 0)
         for model, recipe in recipes.items():
             _check_batch(
                 recipe.batch_size, left, f"{dataset} with {model}", recipe.discriminator_steps
@@ -338,6 +365,8 @@ def _check_folder(dataset: str, settings: Dataset) -> None:
         raise GanvasError(f"{where}: not allowed as a name; use small letters, digits and _")
     if dataset in SOURCES:
         raise GanvasError(f"{where}.folder: {dataset} is published; give your images another name")
+    if settings.of is not None:
+        raise GanvasError(f"{where}.of: beside a folder; keep one of them")
     if settings.validation_images is not None:
         raise GanvasError(
             f"{where}.validation_images: of published data sets; a folder has validation_share"
@@ -345,15 +374,25 @@ def _check_folder(dataset: str, settings: Dataset) -> None:
 
 
 def _check_published(dataset: str, settings: Dataset) -> None:
-    where = f"datasets.{dataset}"
-    _known(dataset, SOURCES, f"{where}: unknown data set, and no `folder` of your own images")
+    where, source = f"datasets.{dataset}", settings.of or dataset
+    if settings.of is None:
+        _known(dataset, SOURCES, f"{where}: unknown data set, and no `folder` of your own images")
+    _known(source, SOURCES, f"{where}.of: {source!r} is not published")
+    if settings.of is not None and (settings.made is None or dataset in SOURCES):
+        raise GanvasError(
+            f"{where}.of: of data sets that are made of it; give it a name of its own, and `made`"
+        )
     if settings.validation_images is None:
         raise GanvasError(
             f"{where}.validation_images: missing; add it (its default is in the committed "
             "params.yaml)"
         )
-    if settings.channels != 1:
-        raise GanvasError(f"{where}.channels: {dataset} is grey; set 1")
+    colour = isinstance(settings.made, list) and "coloured" in settings.made
+    if settings.channels != (3 if colour else 1):
+        what = "in colour" if colour else "grey"
+        raise GanvasError(f"{where}.channels: {dataset} is {what}; set {3 if colour else 1}")
+    if settings.made == "grey":
+        raise GanvasError(f"{where}.made: grey needs colour, and {source} has none")
     if given := [key for key in OF_FOLDERS if key in settings.model_fields_set]:
         raise GanvasError(f"{where}.{given[0]}: only where there is a `folder` of your own images")
 

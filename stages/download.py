@@ -11,7 +11,7 @@ from ganvas.workflow.instances import DataSet
 
 def main(data: DataSet) -> None:
     if data.settings.folder is None:
-        published.fetch(data.name, data.raw)
+        published.fetch(data.settings.of or data.name, data.raw)
     else:
         files.write_json(data.raw / "own.json", {"folder": data.settings.folder})
 

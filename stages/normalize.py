@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ganvas import files
-from ganvas.data import folder, normalize
+from ganvas.data import folder, made, normalize
 from ganvas.workflow import instances, paths, program
 from ganvas.workflow.instances import DataSet
 
@@ -13,11 +13,17 @@ from ganvas.workflow.instances import DataSet
 def main(data: DataSet) -> None:
     settings = data.settings
     if settings.folder is None:
-        held_out = settings.validation_images or 0
-        splits = normalize.splits(data.name, data.raw, settings.image_size, held_out)
-        names = normalize.CLASSES[data.name]
+        source, held_out = settings.of or data.name, settings.validation_images or 0
+        splits = normalize.splits(source, data.raw, settings.image_size, held_out)
+        names = normalize.CLASSES[source]
     else:
         splits, names = _own(data)
+    if isinstance(settings.made, str):
+        for arrays in splits.values():
+            arrays["inputs"], arrays["images"] = made.PAIRS[settings.made](arrays["images"])
+    elif settings.made is not None:
+        splits = made.domains(splits, settings.made, settings.split_seed)
+        files.write_json(data.normalized / instances.DOMAINS, settings.made)
     for split, arrays in splits.items():
         normalize.write(data.split(split), arrays)
         print(f"{data.name} {split}: {len(arrays['images']):,} images")

@@ -12,6 +12,7 @@ from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
 from ganvas import config, parts
+from ganvas.data import made
 from ganvas.data.sources import SOURCES
 from ganvas.errors import GanvasError
 from ganvas.workflow import pipeline
@@ -460,7 +461,8 @@ class TestOwnImages:
         assert settings.form == ((3, 32, "crop", (255, 255, 255)))
         assert params.recipe("flowers", "dcgan") == params.models["dcgan"]
         found = params.data_sets()["flowers"]
-        assert found["models"].keys() == params.models.keys() and not any(found["models"].values())
+        assert found["models"].keys() == params.models.keys() | params.translators.keys()
+        assert not any(found["models"].values())
         assert found["folder"] == "~/flowers" and found["unreadable_share"] == 0.01
 
     @pytest.mark.parametrize(
@@ -496,3 +498,68 @@ class TestOwnImages:
         self, refusal: Refusal, key: str, value: Any, said: str
     ) -> None:
         assert refusal(f"datasets.mnist.{key}", value) == said
+
+
+class TestMade:
+    """A data set made of a published one: pairs, or domains."""
+
+    EDGES: ClassVar[dict[str, Any]] = {
+        **{"of": "fashion_mnist", "made": "edges", "validation_images": 5000},
+        **{"channels": 1, "image_size": 28},
+    }
+    DRESSES: ClassVar[dict[str, Any]] = EDGES | {
+        **{"of": "mnist", "made": ["plain", "inverted", "coloured"], "channels": 3},
+    }
+
+    @pytest.fixture
+    def given(self, edited: Callable[[str, Any], Path]) -> Callable[..., config.Dataset]:
+        def load(settings: dict[str, Any], name: str = "own") -> config.Dataset:
+            values = {key: value for key, value in settings.items() if value is not None}
+            return config.load(edited(f"datasets.{name}", values)).datasets[name]
+
+        return load
+
+    def test_may_be_all_that_there_is(self) -> None:
+        assert (tuple(made.PAIRS), tuple(made.DRESSES)) == (config.PAIRS, config.DRESSES)
+
+    def test_says_what_of_and_how(self, given: Callable[..., config.Dataset]) -> None:
+        assert given(self.EDGES).made == "edges"
+        assert given(self.DRESSES).made == ["plain", "inverted", "coloured"]
+        grey = self.DRESSES | {"made": ["plain", "rotated"], "channels": 1}
+        assert given(grey).of == "mnist"
+
+    @pytest.mark.parametrize(
+        ("settings", "name", "said"),
+        [
+            (EDGES | {"made": "edge"}, "own", "own.made: 'edge' is not allowed; did you mean 'ed"),
+            (DRESSES | {"made": ["plain", "edges"]}, "own", "own.made: 'edges' is not allowed; al"),
+            (EDGES | {"made": ["plain"]}, "own", "own.made"),
+            (EDGES | {"made": None}, "own", "own.of: of data sets that are made of it"),
+            (EDGES, "mnist", "mnist.of: of data sets that are made of it"),
+            (EDGES | {"of": "mnits"}, "own", "own.of: 'mnits' is not published; did you mean 'mn"),
+            (EDGES | {"channels": 3}, "own", "own.channels: own is grey; set 1"),
+            (DRESSES | {"channels": 1}, "own", "own.channels: own is in colour; set 3"),
+            (EDGES | {"made": "grey"}, "own", "own.made: grey needs colour, and fashion_mnist has"),
+            (EDGES | {"folder": "x", "validation_images": None}, "own", "own.of: beside a folder"),
+        ],
+    )
+    def test_what_is_not_allowed(
+        self,
+        given: Callable[..., config.Dataset],
+        settings: dict[str, Any],
+        name: str,
+        said: str,
+    ) -> None:
+        with pytest.raises(GanvasError) as error:
+            given(settings, name)
+        assert f": datasets.{said}" in str(error.value) and "\n" not in str(error.value)
+
+    def test_a_translator_has_settings_of_its_own(self, edited: Callable[[str, Any], Path]) -> None:
+        settings = self.EDGES | {"models": {"pix2pix": {"epochs": 3}}}
+        params = config.load(edited("datasets.own", settings))
+        assert params.translator("own", "pix2pix").epochs == 3
+        assert params.translator("mnist", "pix2pix") == params.translators["pix2pix"]
+
+    def test_no_translator_is_called_as_a_model(self, refusal: Refusal, params: Any) -> None:
+        line = refusal("translators.gan", params["translators"]["pix2pix"])
+        assert line == "translators.gan: a name of models too; give it another"

@@ -14,10 +14,18 @@ from ganvas.errors import GanvasError
 
 
 class Split(NamedTuple):
-    """`images` uint8 (N, C, H, W), 0 to 255, and `labels` int64 (N,), None without classes."""
+    """`images` uint8 (N, C, H, W), 0 to 255, and `labels` int64 (N,), None without classes.
+
+    Where they are answers, `inputs` uint8 (N, C', H, W) are what they are answers to. Where they
+    are of several domains, `domains` int64 (N,) says of which, and `sources` int64 (N,), where it
+    is known, which are of one origin.
+    """
 
     images: Tensor
     labels: Tensor | None = None
+    inputs: Tensor | None = None
+    domains: Tensor | None = None
+    sources: Tensor | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """Those that there are, by name: what an engine is given."""

@@ -15,6 +15,7 @@ from ganvas.workflow import modules
 
 PLACES = Path("data/places")
 CLASSES = "classes.json"  # beside the splits
+DOMAINS = "domains.json"  # there too, where images are of several
 
 
 class DataSet:
