@@ -27,15 +27,7 @@ def main(instance: Instance) -> None:
         params.train.save_seconds,
     )
     runs = paths.CACHE / "runs" / name
-    key = run.key(
-        {
-            "parameters": instance.parameters | {"epochs": None},
-            "plan": plan._replace(epochs=0, save_seconds=0),
-            "data": [provenance.dvc_hash(instance.data.split(s)) for s in ("train", "validation")],
-            "device": devices.describe(device),
-            "code": pipeline.code_hashes("train", instance),
-        }
-    )
+    key = _key(instance, plan, device)
     with (
         run.exclusive(Path(".ganvas") / f"{name}.lock", name),
         run.exclusive(runs / f"{key}.lock", name),
@@ -97,6 +89,21 @@ def main(instance: Instance) -> None:
                 print(f"warning: {name}: {warning}", file=sys.stderr)
         mlflow_run.unlink(missing_ok=True)
         run.forget_old_runs(runs)
+
+
+def _key(instance: Instance, plan: run.Plan, device: torch.device) -> str:
+    """Changes with all that shows in the result; where one may go on with more epochs, not with
+    their number."""
+    longer = {"epochs": None} if instance.recipe.lr_decay_from == 1 else {}
+    return run.key(
+        {
+            "parameters": instance.parameters | longer,
+            "plan": plan._replace(epochs=0, save_seconds=0),
+            "data": [provenance.dvc_hash(instance.data.split(s)) for s in ("train", "validation")],
+            "device": devices.describe(device),
+            "code": pipeline.code_hashes("train", instance),
+        }
+    )
 
 
 def _begin(folder: Path, instance: Instance, plan: run.Plan, device: torch.device) -> run.Run:

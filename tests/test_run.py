@@ -16,13 +16,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from repositories import environment
+from repositories import edit, environment
 
 from ganvas import config, files, pictures
 from ganvas.data import normalize
 from ganvas.errors import GanvasError
 from ganvas.training import run
 from ganvas.training.engine import Engine
+from ganvas.workflow import instances, pipeline, provenance
+from stages import train as stage
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
@@ -393,3 +395,20 @@ def test_ctrl_c_writes_the_state_says_so_and_exits_with_130(
 def _saved_since(workspace: Path, nanoseconds: int) -> bool:
     states = (workspace / ".ganvas").glob("runs/*/*/state.safetensors")
     return any(path.stat().st_mtime_ns > nanoseconds for path in states)
+
+
+@pytest.mark.parametrize(("decay", "goes_on"), [(1.0, True), (0.5, False)])
+def test_more_epochs_go_on_unless_the_rates_hang_on_their_number(
+    decay: float, goes_on: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "dvc_hash", lambda path: "")
+    monkeypatch.setattr(pipeline, "code_hashes", lambda stage, of: {})
+    shutil.copy(Path(__file__).parents[1] / "params.yaml", tmp_path)
+    keys = []
+    for epochs in (2, 3):
+        own = {"epochs": epochs, "lr_decay_from": decay}
+        edit(tmp_path, datasets__digits__models={"gan": own})
+        data = instances.DataSet(config.load(tmp_path / "params.yaml"), "digits")
+        plan = run.Plan(epochs, 1, [], 10, 60)
+        keys.append(stage._key(instances.Instance(data, "gan"), plan, torch.device("cpu")))
+    assert (keys[0] == keys[1]) == goes_on
