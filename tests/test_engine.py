@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 
 class Everything:
-    """Two generators, labels, pairs, dropout, augmentation, and a penalty on a gradient."""
+    """Two generators, labels, pairs, dropout, augmentation, a penalty on a gradient, and memory."""
 
     measures = ("discriminator_loss", "generator_loss", "penalty", "labels")
     generators = ("there", "back")
@@ -37,6 +37,12 @@ class Everything:
                 for name in self.generators
             }
             self.networks["judge"] = nn.Sequential(nn.Linear(pixels + 10, 16), nn.Linear(16, 1))
+        last = nn.Module()
+        last.register_buffer("fake", torch.zeros(pixels))
+        self.memories = {"last": last}
+
+    def examples(self, data: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        return data
 
     def optimizers(self) -> dict[str, Adam]:
         both = [p for name in self.generators for p in self.networks[name].parameters()]
@@ -56,13 +62,15 @@ class Everything:
         (slope,) = torch.autograd.grad(real.sum(), shown, create_graph=True)
         penalty = slope.square().sum(1).mean()
         judged = judge(torch.cat([fake.detach(), named], 1))
-        discriminator_loss = judged.mean() - real.mean() + penalty
+        last = self.memories["last"].get_buffer("fake")
+        discriminator_loss = judged.mean() - real.mean() + penalty + last.mean()
+        last.copy_(fake[0].detach())
         engine.update("judge", discriminator_loss)
         generator_loss = -judge(torch.cat([fake, named], 1)).mean() + (back(fake) - a).abs().mean()
         engine.update("both", generator_loss)
         return discriminator_loss, generator_loss, penalty, batch["labels"].float().mean()
 
-    def draw(self, engine: Engine) -> Tensor:
+    def draw(self, engine: Engine, real: Mapping[str, Tensor]) -> Tensor:
         with engine.drawing("back") as network:
             images = network(torch.linspace(-1, 1, 6 * 64).view(6, 64))
         return networks.to_uint8(images).view(2, 3, 1, 8, 8)
