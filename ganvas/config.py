@@ -88,6 +88,7 @@ class Training(Section):
     momentum: Beta
     epochs: Count
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    batch_size: Count
     checkpoint_every: Count
 
     @field_validator(*parts.FOLDERS, check_fields=False)
@@ -136,7 +137,6 @@ class Translating(Training):
     identity_weight: Weight
     domain_weight: Weight
     pool: Annotated[int, Field(ge=0)]
-    batch_size: Count
 
 
 class Train(Section):
@@ -213,6 +213,8 @@ class Dataset(Section):
         for name in [value] if isinstance(value, str) else value or ():
             if name not in known:
                 raise ValueError(f"{name!r} is not allowed; {_likely(name, known)}")
+        if not isinstance(value, str) and len(set(value or ())) < len(value or ()):
+            raise ValueError(f"{value} names one twice")
         return value
 
     @property
@@ -330,8 +332,14 @@ def _check_together(params: Params) -> None:
                 f"models.{model}: not allowed as a name; use small letters, digits and _ "
                 "(classifier is taken)"
             )
-    for model in params.translators.keys() & params.models.keys():
-        raise GanvasError(f"translators.{model}: a name of models too; give it another")
+    for model, translator in params.translators.items():
+        if model in params.models:
+            raise GanvasError(f"translators.{model}: a name of models too; give it another")
+        if model == "classifier":
+            raise GanvasError(f"translators.{model}: not allowed as a name; it is taken")
+        _check_name(model, f"translators.{model}")
+        if translator.method == "adversarial":
+            raise GanvasError(f"translators.{model}.method: adversarial is for models")
     for dataset, settings in params.datasets.items():
         where, extractors = f"datasets.{dataset}", settings.extractors or []
         if len(set(extractors)) < len(extractors):
@@ -340,6 +348,8 @@ def _check_together(params: Params) -> None:
             known = {**params.models, **params.translators}
             _known(model, known, f"{where}.models.{model}: unknown model")
         recipes = {model: params.recipe(dataset, model) for model in params.models}
+        for model in params.translators:
+            params.translator(dataset, model)  # its overrides are checked
         classifier = params.classifier_for(dataset)
         if settings.folder is not None:
             _check_folder(dataset, settings)
@@ -360,13 +370,12 @@ def _check_together(params: Params) -> None:
 
 def _check_folder(dataset: str, settings: Dataset) -> None:
     where = f"datasets.{dataset}"
-    # It becomes folders' names and part of stages' names.
-    if not re.fullmatch("[a-z][a-z0-9_]*", dataset):
-        raise GanvasError(f"{where}: not allowed as a name; use small letters, digits and _")
+    _check_name(dataset, where)
     if dataset in SOURCES:
         raise GanvasError(f"{where}.folder: {dataset} is published; give your images another name")
-    if settings.of is not None:
-        raise GanvasError(f"{where}.of: beside a folder; keep one of them")
+    for key in ("of", "made"):
+        if getattr(settings, key) is not None:
+            raise GanvasError(f"{where}.{key}: of published data sets, and this one has a folder")
     if settings.validation_images is not None:
         raise GanvasError(
             f"{where}.validation_images: of published data sets; a folder has validation_share"
@@ -378,10 +387,11 @@ def _check_published(dataset: str, settings: Dataset) -> None:
     if settings.of is None:
         _known(dataset, SOURCES, f"{where}: unknown data set, and no `folder` of your own images")
     _known(source, SOURCES, f"{where}.of: {source!r} is not published")
-    if settings.of is not None and (settings.made is None or dataset in SOURCES):
+    if (settings.of is None) != (settings.made is None) or (settings.of and dataset in SOURCES):
         raise GanvasError(
             f"{where}.of: of data sets that are made of it; give it a name of its own, and `made`"
         )
+    _check_name(dataset, where)
     if settings.validation_images is None:
         raise GanvasError(
             f"{where}.validation_images: missing; add it (its default is in the committed "
@@ -393,8 +403,15 @@ def _check_published(dataset: str, settings: Dataset) -> None:
         raise GanvasError(f"{where}.channels: {dataset} is {what}; set {3 if colour else 1}")
     if settings.made == "grey":
         raise GanvasError(f"{where}.made: grey needs colour, and {source} has none")
-    if given := [key for key in OF_FOLDERS if key in settings.model_fields_set]:
+    drawn = {"split_seed"} if isinstance(settings.made, list) else set()  # who is in which domain
+    if given := [key for key in OF_FOLDERS if key in settings.model_fields_set - drawn]:
         raise GanvasError(f"{where}.{given[0]}: only where there is a `folder` of your own images")
+
+
+def _check_name(name: str, where: str) -> None:
+    """It becomes a folder's name and part of stages' names."""
+    if not re.fullmatch("[a-z][a-z0-9_]*", name):
+        raise GanvasError(f"{where}: not allowed as a name; use small letters, digits and _")
 
 
 def _known(name: str, known: Iterable[str], otherwise: str) -> None:

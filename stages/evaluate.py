@@ -18,6 +18,7 @@ def main(instance: Instance) -> None:
             np.load(instance.samples / "images.npy"),
             data,
             np.load(asked) if asked.exists() else None,
+            instance.recipe.horizontal_flips,
         )
         warnings = {"warnings": found["warnings"]} if "warnings" in found else {}
         files.write_json(instance.results / "metrics.json", scores.numbers(found) | warnings)

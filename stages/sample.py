@@ -7,7 +7,7 @@ import numpy as np
 from ganvas import devices, files, pictures
 from ganvas.data import datasets
 from ganvas.drawing import sampling
-from ganvas.evaluation.metrics.memorisation import nearest
+from ganvas.evaluation.metrics.memorisation import either_way, nearest
 from ganvas.training import checkpoints
 from ganvas.workflow import mirror, program
 from ganvas.workflow.instances import Instance
@@ -40,6 +40,8 @@ def main(instance: Instance) -> None:
         pictures.save_png(folder / "interpolation.png", pictures.grid(strip, columns))
         # What the first images look like in the training data: copies would show.
         train = datasets.load(instance.data.normalized, "train").pixels()
+        if instance.recipe.horizontal_flips:
+            train = either_way(train)
         rows, _ = nearest(images[:NEAREST_OF], train, k=5)
         beside = np.concatenate([images[:NEAREST_OF, None], train[rows]], axis=1)
         strips = pictures.grid(beside.reshape(-1, *train.shape[1:]), beside.shape[1])

@@ -540,7 +540,11 @@ class TestMade:
             (EDGES | {"channels": 3}, "own", "own.channels: own is grey; set 1"),
             (DRESSES | {"channels": 1}, "own", "own.channels: own is in colour; set 3"),
             (EDGES | {"made": "grey"}, "own", "own.made: grey needs colour, and fashion_mnist has"),
-            (EDGES | {"folder": "x", "validation_images": None}, "own", "own.of: beside a folder"),
+            (
+                EDGES | {"folder": "x", "validation_images": None},
+                "own",
+                "own.of: of published data sets, and this one has a",
+            ),
         ],
     )
     def test_what_is_not_allowed(

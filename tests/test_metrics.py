@@ -627,6 +627,16 @@ class TestMemorisation:
         with pytest.raises(GanvasError, match="every test image"):
             memorisation.memorisation(images(10, 2), train, train[:20])
 
+    def test_either_way_finds_copies_that_were_mirrored(self):
+        """In grey and in colour, whose last axis is no side."""
+        train, test = images(40, 1), images(30, 2)
+        for shown, other in ((train, test), (colour(40, 1), colour(30, 2))):
+            copies = shown[:10, :, ::-1]
+            both = memorisation.either_way(shown)
+            assert memorisation.memorisation(copies, shown, other) < 0.5
+            assert memorisation.memorisation(copies, both, other) == 1
+            assert memorisation.nearest(copies, both, k=1)[0][:, 0].tolist() == [*range(40, 50)]
+
     @pytest.mark.parametrize("side", [8, 28, 40])
     def test_nearest_is_scikit_learns(self, side):
         fake, train = images(60, 1, side), images(500, 2, side)

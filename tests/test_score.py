@@ -18,6 +18,7 @@ from repositories import run
 from ganvas.cli import score as command
 from ganvas.data import datasets, images
 from ganvas.reporting import scoreboard
+from ganvas.workflow import instances, scoring
 
 ROOT = Path(__file__).parents[1]
 GOOD = np.random.default_rng(0).integers(0, 256, (120, 28, 28), dtype=np.uint8)
@@ -243,3 +244,16 @@ class TestBadInput:
         done = score(tmp_path, tmp_path / "images.npy", "mnist")
         assert done.returncode == 1 and "Traceback" not in done.stderr
         assert "missing; make it with `dvc repro reference@mnist`" in done.stderr
+
+
+def test_copies_that_were_mirrored_are_found_where_training_images_were(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repository)
+    data = instances.data_set("digits")
+    copies = datasets.load(data.normalized, "train").pixels()[:200, :, ::-1]
+    found = [
+        scoring.score(copies, data, mirrored=mirrored)["pixels"]["memorisation"]
+        for mirrored in (False, True)
+    ]
+    assert found[0] < 0.9 and found[1] == 1

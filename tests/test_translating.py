@@ -259,7 +259,7 @@ class TestRates:
 
     @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
     def test_move_the_weights_less_by_their_share(self, optimizer: str) -> None:
-        """Of a first step, which is as long as the rate: 10 iterations before the end, a tenth."""
+        """Of a first step, as long as the rate: in the last iteration of 20, a twentieth."""
         moved = []
         for begun in (0, 39):
             engine = begin(

@@ -17,6 +17,8 @@ from typing import NamedTuple
 import numpy as np
 import PIL
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from PIL import Image
 
 from ganvas import files
@@ -131,16 +133,25 @@ def _in_order(
 ) -> Iterator[_Done]:
     """As `map`, by that many processes."""
     if workers < 2:
-        return map(function, jobs)
+        yield from map(function, jobs)
+        return
     # joblib's processes do not import what called them, which may be a script or a notebook.
-    pool = Parallel(workers, return_as="generator", batch_size=1, pre_dispatch="2*n_jobs")
+    how = {"backend": "loky", "return_as": "generator", "batch_size": 1}
     elsewhere = partial(_for, os.getpid(), function)
-    found: Iterator[_Done] = pool(delayed(elsewhere)(job) for job in jobs)
-    return found
+    try:
+        yield from Parallel(workers, **how)(delayed(elsewhere)(job) for job in jobs)
+    except TerminatedWorkerError:
+        raise GanvasError(
+            "a process that read images was killed, perhaps for want of memory; run it again: it "
+            "goes on where it stopped"
+        ) from None
+    finally:
+        get_reusable_executor().shutdown(kill_workers=True)  # they would wait for more
 
 
 def _for(process: int, function: Callable[[list[str]], _Done], names: list[str]) -> _Done:
-    _end_with(process)
+    if os.getpid() != process:  # where there can be no others, joblib works in this one
+        _end_with(process)
     return function(names)
 
 

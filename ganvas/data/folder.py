@@ -61,7 +61,7 @@ def read(
 
     What is read lies in `cache`, a folder of this data set's own, until all is, so that a second
     call goes on where a first was killed; without one, in a temporary folder. In memory there are
-    the arrays, about 1 kB for each image, and what the threads are decoding.
+    the arrays, about 1 kB for each image, and what the processes are decoding.
 
     Raises `GanvasError` when more than `unreadable_share` of the images cannot be read, when there
     are too few, and for all that `places.opened` does.

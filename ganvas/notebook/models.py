@@ -123,6 +123,13 @@ class Model:
         given.whole(epochs, "epochs", least=1)
         engine, step = self.engine, 1
         end = engine.iteration + epochs * engine.iterations_per_epoch
+        if self.engine.recipe.lr_decay_from < 1:
+            whole = self.engine.recipe.epochs
+            if end > whole * engine.iterations_per_epoch:
+                raise GanvasError(
+                    f"epochs: after {whole} the rates of this recipe have fallen to 0 "
+                    f"(lr_decay_from: {engine.recipe.lr_decay_from:g}); train a new one for longer"
+                )
         with (
             given.computing(engine.device.type),
             _interrupts() as interrupts,

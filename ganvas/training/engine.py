@@ -22,7 +22,7 @@ from ganvas.errors import GanvasError
 from ganvas.training.optimizers import Optimizer
 
 if TYPE_CHECKING:
-    from ganvas.config import Recipe
+    from ganvas.config import Training
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Method(Protocol):
     # What it takes to build each generator again, as JSON; lies beside its checkpoints.
     architectures: Mapping[str, Mapping[str, Any]]
 
-    def __init__(self, recipe: "Recipe", data: Mapping[str, Tensor], seed: int) -> None: ...
+    def __init__(self, recipe: Any, data: Mapping[str, Tensor], seed: int) -> None: ...
 
     def examples(self, data: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """What an iteration is given batches of: tensors by name, all of one first dimension.
@@ -97,7 +97,7 @@ class Engine:
 
     def __init__(
         self,
-        recipe: "Recipe",
+        recipe: "Training",
         data: Mapping[str, Tensor],
         seed: int,
         device: torch.device,
@@ -213,7 +213,7 @@ class Engine:
             return None
         every = self.recipe.epochs * self.iterations_per_epoch
         falling = (1 - self.recipe.lr_decay_from) * every
-        return ((every - self._done) / falling).clamp(max=1)
+        return ((every - self._done) / falling).clamp(0, 1)
 
     @contextmanager
     def drawing(self, name: str) -> Iterator[nn.Module]:

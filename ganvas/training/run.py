@@ -1,7 +1,8 @@
 """One training on disk: the state to go on from, and what it has made so far.
 
 A run's folder is named after a hash of everything its result depends on, except how long it is
-trained: the same recipe finds its state again, a longer one goes on from it, any other starts anew.
+trained: the same recipe finds its state again, a longer one goes on from it (unless its rates
+hang on how long it is), any other starts anew.
 """
 
 import hashlib

@@ -10,17 +10,24 @@ from ganvas.data import datasets
 from ganvas.errors import GanvasError
 from ganvas.evaluation import features, trust
 from ganvas.evaluation.measures import RealPixels
+from ganvas.evaluation.metrics.memorisation import either_way, nearest_distance
 from ganvas.evaluation.scores import Scores
 from ganvas.evaluation.scores import score as score_images
 from ganvas.workflow import extraction
 from ganvas.workflow.instances import DataSet
 
 
-def score(images: np.ndarray, data: DataSet, asked: np.ndarray | None = None) -> Scores:
+def score(
+    images: np.ndarray,
+    data: DataSet,
+    asked: np.ndarray | None = None,
+    mirrored: bool = False,
+) -> Scores:
     """Every measure of images uint8 (N, H, W) or (N, H, W, 3), beside the floor of each.
 
-    `asked` are the classes that a generator was told, int64 (N,). `warnings` are there where an
-    extractor is not to be trusted.
+    `asked` are the classes that a generator was told, int64 (N,). Where it was shown training
+    images `mirrored` too, either way they may be repeated. `warnings` are there where an extractor
+    is not to be trusted.
     """
     names = data.extractors
     floors, classifier = data.results / "floor.json", data.results / "classifier.json"
@@ -30,15 +37,20 @@ def score(images: np.ndarray, data: DataSet, asked: np.ndarray | None = None) ->
         if not path.exists():
             raise GanvasError(f"{path}: missing; make it with `dvc repro reference@{data.name}`")
     floor = json.loads(floors.read_text())
-    train = datasets.load(data.normalized, "train").pixels()
-    real = datasets.load(data.normalized, "test").labels if asked is not None else None
-    labels = (real, torch.from_numpy(asked)) if real is not None and asked is not None else None
+    train, test = (datasets.load(data.normalized, split) for split in ("train", "test"))
+    shown, distance = train.pixels(), floor["test_distance"]
+    if mirrored:
+        shown = either_way(shown)
+        distance = nearest_distance(test.pixels(), shown)
+    labels = None
+    if asked is not None and test.labels is not None:
+        labels = test.labels, torch.from_numpy(asked)
     device = devices.choose(data.params.device)
     scores = score_images(
         images,
         (extraction.load(data, name, device) for name in names),
         {name: features.load(path, "test") for name, path in references.items()},
-        RealPixels(train, floor["test_distance"]),
+        RealPixels(shown, distance),
         data.params.seed,
         labels,
     )

@@ -43,6 +43,11 @@ def nearest_distance(images: Array, train_images: Array) -> float:
     return float(nearest(images, train_images, k=1)[1].mean())
 
 
+def either_way(images: np.ndarray) -> np.ndarray:
+    """Images (N, H, W) or (N, H, W, 3), and behind them the same as in a mirror."""
+    return np.concatenate([images, images[:, :, ::-1]])
+
+
 def nearest(
     fake_images: Array, train_images: Array, k: int = 5
 ) -> tuple[NDArray[np.int64], Floats]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ganvas import networks, parts, seeds
+from ganvas.errors import GanvasError
 from ganvas.networks import translation
 from ganvas.networks.translation import Translation
 from ganvas.training.optimizers import Optimizer
@@ -15,6 +16,31 @@ if TYPE_CHECKING:
     from ganvas.config import Translating
 
 DRAWN = 8  # examples of a progress picture, a column each
+
+
+# The keys of a recipe that not every method follows, and what says that it need not.
+NEUTRAL: dict[str, Any] = {
+    **{"penalties": {}, "discriminator_steps": 1, "pool": 0},
+    **{"identity_weight": 0.0, "domain_weight": 0.0},
+}
+
+
+def objective(recipe: "Translating", *follows: str) -> Any:
+    """The module of a recipe's objective, once it is seen that its method can follow the recipe.
+
+    `follows` are those of `NEUTRAL` that it does. Raises `GanvasError` where another one is set, or
+    the objective needs pairs of real and generated images.
+    """
+    for key, neutral in NEUTRAL.items():
+        if key not in follows and (value := getattr(recipe, key)) != neutral:
+            raise GanvasError(f"{key}: {value}, which {recipe.method} does not follow: {neutral}")
+    found = parts.load("objective", recipe.objective)
+    if found.PAIRED:
+        raise GanvasError(
+            f"objective: {recipe.objective} pairs real images with generated ones, which "
+            f"{recipe.method} does not; take another"
+        )
+    return found
 
 
 def architecture(recipe: "Translating", facts: Mapping[str, Any]) -> Translation:

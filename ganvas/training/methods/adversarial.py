@@ -71,8 +71,8 @@ class Method:
         batch_norm = nn.modules.batchnorm._BatchNorm
         self._joint = not any(isinstance(m, batch_norm) for m in self.discriminator.modules())
 
-    def examples(self, data: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        return data
+    def examples(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: data[name] for name in ("images", "labels") if name in data}
 
     def optimizers(self) -> dict[str, Optimizer]:
         make = parts.load("optimizer", self.recipe.optimizer).make

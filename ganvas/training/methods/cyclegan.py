@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from ganvas import networks, parts
+from ganvas import networks
 from ganvas.errors import GanvasError
 from ganvas.training.methods import _translation
 from ganvas.training.optimizers import Optimizer
@@ -72,13 +72,9 @@ class Method:
     capturable = True
 
     def __init__(self, recipe: "Translating", data: Mapping[str, Tensor], seed: int) -> None:
-        found = data["domains"].unique().tolist() if "domains" in data else []
-        if found != [0, 1]:
-            raise GanvasError(
-                f"method: cyclegan needs images of two domains, and here are {len(found)}"
-            )
+        self.examples(data)  # whether there are two domains
         self.recipe = recipe
-        self.objective = parts.load("objective", recipe.objective)
+        self.objective = _translation.objective(recipe, "pool", "identity_weight")
         channels, size = data["images"].shape[1], data["images"].shape[-1]
         facts = {"in_channels": channels, "out_channels": channels, "image_size": size}
         architecture = _translation.architecture(recipe, facts | {"domains": 2, "per_domain": True})
@@ -100,6 +96,11 @@ class Method:
 
     def examples(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """An image of each domain; those of the smaller one come again."""
+        found = data["domains"].unique().tolist() if "domains" in data else []
+        if found != [0, 1]:
+            raise GanvasError(
+                f"method: cyclegan needs images of two domains, and here are {len(found)}"
+            )
         rows = [(data["domains"] == domain).nonzero()[:, 0] for domain in (0, 1)]
         every = torch.arange(max(map(len, rows)))
         return {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from ganvas import networks, parts
+from ganvas import networks
 from ganvas.errors import GanvasError
 from ganvas.training.methods import _translation
 from ganvas.training.optimizers import Optimizer
@@ -32,7 +32,7 @@ class Method:
         if "inputs" not in data:
             raise GanvasError("method: pix2pix needs pairs, and these images have no inputs")
         self.recipe = recipe
-        self.objective = parts.load("objective", recipe.objective)
+        self.objective = _translation.objective(recipe)
         channels = [data[name].shape[1] for name in ("inputs", "images")]
         size = data["images"].shape[-1]
         facts = {"in_channels": channels[0], "out_channels": channels[1], "image_size": size}

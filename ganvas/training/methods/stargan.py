@@ -38,7 +38,13 @@ class Method:
         if domains < 2:
             raise GanvasError("method: stargan needs images of two domains or more")
         self.recipe, self.batches, self.domains = recipe, recipe.discriminator_steps, domains
-        self.objective = parts.load("objective", recipe.objective)
+        if recipe.batch_size < 2:
+            raise GanvasError(
+                "batch_size: 1, but stargan translates to the domains of the batch's other images; "
+                "set 2 or more"
+            )
+        follows = ("penalties", "discriminator_steps", "domain_weight")
+        self.objective = _translation.objective(recipe, *follows)
         self.penalties = [
             (parts.load("penalties", name), weight) for name, weight in recipe.penalties.items()
         ]

@@ -15,7 +15,7 @@ from ganvas.errors import GanvasError
 from ganvas.training.optimizers import fitting
 
 if TYPE_CHECKING:
-    from ganvas.config import Recipe
+    from ganvas.config import Training
 
 EPSILON = 1e-8
 
@@ -58,7 +58,7 @@ class Adam:
         return named
 
 
-def make(parameters: Iterable[Tensor], lr: float, recipe: "Recipe") -> Adam:
+def make(parameters: Iterable[Tensor], lr: float, recipe: "Training") -> Adam:
     if recipe.momentum:
         raise GanvasError(f"momentum: {recipe.momentum} is for sgd, adam has betas; set it to 0.0")
     beta1, beta2 = recipe.betas

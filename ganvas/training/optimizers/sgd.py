@@ -9,7 +9,7 @@ from torch import Tensor
 from ganvas.training.optimizers import fitting
 
 if TYPE_CHECKING:
-    from ganvas.config import Recipe
+    from ganvas.config import Training
 
 
 class SGD:
@@ -46,5 +46,5 @@ class SGD:
         return {f"{index}.velocity": v for index, v in enumerate(self._velocities)}
 
 
-def make(parameters: Iterable[Tensor], lr: float, recipe: "Recipe") -> SGD:
+def make(parameters: Iterable[Tensor], lr: float, recipe: "Training") -> SGD:
     return SGD(parameters, lr, recipe.momentum)
