@@ -22,9 +22,10 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from PIL import Image
 
 from ganvas import files
-from ganvas.data import decoding
+from ganvas.data import decoding, pairing
 from ganvas.data.form import Form
-from ganvas.data.places import Place
+from ganvas.data.pairing import Pairs
+from ganvas.data.places import Item, Place
 from ganvas.errors import GanvasError
 from ganvas.progress import Progress
 
@@ -34,7 +35,10 @@ WORTH = 250  # images for which another process is worth its start
 
 
 class Seen(NamedTuple):
-    """What is remembered of each image: digests of its file and of its pixels, how it was."""
+    """What is remembered of each image: digests of its file and of its pixels, how it was.
+
+    Of a pair: the file of its input, the pixels of both, and the size of the smaller.
+    """
 
     content: str
     pixels: str
@@ -50,11 +54,14 @@ _Done = list[tuple[np.ndarray | None, Seen]]
 
 
 class Decoded:
-    """The images in their order, in parts of some megabytes on disk; in memory what is small."""
+    """The images in their order, in parts of some megabytes on disk; in memory what is small.
 
-    def __init__(self, count: int, form: Form, folder: Path) -> None:
+    A pair is as one image, the channels of its answer after those of its input.
+    """
+
+    def __init__(self, count: int, channels: int, side: int, folder: Path) -> None:
         self.count, self.folder = count, folder
-        self.shape = form.channels, form.image_size, form.image_size
+        self.shape = channels, side, side
         self.size = max(TOGETHER, PART // int(np.prod(self.shape)))
         self.seen: list[Seen] = []
         for other in folder.parent.glob("*"):  # of images or a form that were changed since
@@ -78,7 +85,7 @@ class Decoded:
         return np.zeros((min(self.size, self.count - len(self.seen)), *self.shape), np.uint8)
 
     def add(self, images: np.ndarray, seen: list[Seen]) -> None:
-        """The next part: uint8 (n, channels, image_size, image_size); rows without image are 0."""
+        """The next part: uint8 (n, channels, side, side); rows without image are 0."""
         buffer = io.BytesIO()
         np.savez(buffer, images=images, seen=np.frombuffer(json.dumps(seen).encode(), np.uint8))
         files.write_bytes(self._path(len(self.seen)), buffer.getvalue())
@@ -106,17 +113,18 @@ def decode(place: Place, form: Form, folder: Path, what: str, workers: int) -> D
     processors 28 x 28 drawings came 1.5 times as fast as by one thread, and by two threads half as
     fast. Arrays lie in this one's memory, and have little to decode.
     """
-    parts = Decoded(len(place.items), form, folder / _key(place, form))
+    channels = form.channels * (2 if place.pairs else 1)
+    parts = Decoded(len(place.items), channels, form.image_size, folder / _key(place, form))
     total, begun = len(place.items), len(parts.seen)
     workers = min(workers, -(-(total - begun) // WORTH)) if place.files else 1
     jobs = (
-        [item.name for item in place.items[first : min(first + TOGETHER, begin + parts.size)]]
+        place.items[first : min(first + TOGETHER, begin + parts.size)]
         for begin in range(begun, total, parts.size)
         for first in range(begin, min(begin + parts.size, total), TOGETHER)
     )
-    with Progress(what, total, done=begun, unit="images") as bar:
+    with Progress(what, total, done=begun, unit=place.unit) as bar:
         images, seen = parts.blank(), list[Seen]()
-        for done in _in_order(partial(_some, place.read, form), jobs, workers):
+        for done in _in_order(partial(_some, place.read, form, place.pairs), jobs, workers):
             for pixels, at in done:
                 if pixels is not None:
                     images[len(seen)] = pixels
@@ -129,7 +137,7 @@ def decode(place: Place, form: Form, folder: Path, what: str, workers: int) -> D
 
 
 def _in_order(
-    function: Callable[[list[str]], _Done], jobs: Iterable[list[str]], workers: int
+    function: Callable[[list[Item]], _Done], jobs: Iterable[list[Item]], workers: int
 ) -> Iterator[_Done]:
     """As `map`, by that many processes."""
     if workers < 2:
@@ -149,10 +157,10 @@ def _in_order(
         get_reusable_executor().shutdown(kill_workers=True)  # they would wait for more
 
 
-def _for(process: int, function: Callable[[list[str]], _Done], names: list[str]) -> _Done:
+def _for(process: int, function: Callable[[list[Item]], _Done], items: list[Item]) -> _Done:
     if os.getpid() != process:  # where there can be no others, joblib works in this one
         _end_with(process)
-    return function(names)
+    return function(items)
 
 
 @cache
@@ -167,21 +175,38 @@ def _end_with(process: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _some(read: Read, form: Form, names: list[str]) -> _Done:
+def _some(read: Read, form: Form, pairs: Pairs | None, items: list[Item]) -> _Done:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of large images and odd metadata
-        return [_one(read, form, name) for name in names]
+        return [_one(read, form, pairs, item) for item in items]
 
 
-def _one(read: Read, form: Form, name: str) -> tuple[np.ndarray | None, Seen]:
+def _one(read: Read, form: Form, pairs: Pairs | None, item: Item) -> tuple[np.ndarray | None, Seen]:
+    of = ""  # whose fault it is, where it is not that of the item's name
     try:
-        content, image = read(name)
-        pixels = decoding.fitted(image, form)
+        content, image = read(item.name)
+        formats, images = [image.format or "array"], [image]
+        if pairs and pairs.halved:
+            images = [*pairing.halves(image, pairs)]
+        elif pairs and item.partner is None:
+            raise ValueError("no image of its name in the other folder")
+        planes = [decoding.fitted(image, form) for image in images]
+        if item.partner is not None:
+            of = f"{item.partner}: "
+            _, other = read(item.partner)
+            pairing.check(image, other)
+            planes.append(decoding.fitted(other, form))
+            formats.append(other.format or "array")
+            images.append(other)
     except Exception as error:  # Pillow answers a damaged file with almost any exception
-        return None, Seen("", "", 0, 0, "", "", decoding.reason(error))
-    return pixels, Seen(
-        _digest(content), _digest(pixels), *image.size, image.mode, image.format or "array", ""
+        return None, Seen("", "", 0, 0, "", "", of + decoding.reason(error))
+    pixels = np.concatenate(planes) if len(planes) > 1 else planes[0]
+    width, height = min(image.size for image in images)
+    mode, format_ = (
+        " and ".join(dict.fromkeys(of_each))
+        for of_each in ([image.mode for image in images], formats)
     )
+    return pixels, Seen(_digest(content), _digest(pixels), width, height, mode, format_, "")
 
 
 def _digest(content: bytes | np.ndarray) -> str:
@@ -191,6 +216,7 @@ def _digest(content: bytes | np.ndarray) -> str:
 
 def _key(place: Place, form: Form) -> str:
     """Changes with the images, with what is made of them, and with what makes it."""
-    code = Path(decoding.__file__).read_bytes()
-    parts = (place.state, form, PIL.__version__, hashlib.sha256(code).hexdigest(), PART)
+    code = b"".join(Path(of).read_bytes() for of in (decoding.__file__, pairing.__file__))
+    digest = hashlib.sha256(code).hexdigest()
+    parts = (place.state, form, place.pairs, PIL.__version__, digest, PART)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -1,9 +1,10 @@
 """What was found among a person's images, before anything else is done with them."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from ganvas.data.decoded import Seen
 from ganvas.data.form import Form
@@ -29,6 +30,8 @@ FEW_OF_A_CLASS = 10  # images of it to train on
 class Report:
     """What lay there, before anything else is done with it; `dataclasses.asdict` is JSON."""
 
+    UNIT: ClassVar = "images"
+    GROUPS: ClassVar = "classes"
     source: str
     files: int  # images, by their endings
     unreadable: dict[str, str]  # name -> why; left out
@@ -57,15 +60,51 @@ class Report:
         several = f"{w}×{h} to {width}×{height} pixels, {self.sizes:,} sizes"
         size = several if self.sizes > 1 else f"{w}×{h} pixels"
         said = [
-            f"{self.source}: {read:,} of {self.files:,} images read: {kinds}; {size}",
+            f"{self.source}: {read:,} of {self.files:,} {self.UNIT} read: {kinds}; {size}",
             "splits: " + ", ".join(f"{split} {count:,}" for split, count in self.splits.items()),
         ]
-        if self.classes:
-            totals = [f"{name} {sum(of.values()):,}" for name, of in self.classes.items()]
-            said.append(f"{len(totals):,} classes: {few(totals, 20)}")
+        if self.groups():
+            totals = [f"{name} {sum(of.values()):,}" for name, of in self.groups().items()]
+            said.append(f"{len(totals):,} {self.GROUPS}: {few(totals, 20)}")
+        said += self.more()
         said += [f"warning: {warning}" for warning in self.warnings]
         # A name may hold bytes that are no text.
         return [line.encode(errors="backslashreplace").decode() for line in said]
+
+    def groups(self) -> Mapping[str, Mapping[str, int]]:
+        """What the images are sorted into: name -> split -> images."""
+        return self.classes
+
+    def more(self) -> list[str]:
+        """Other lines."""
+        return []
+
+
+@dataclass(frozen=True)
+class OfDomains(Report):
+    """Of images in domains: they have no classes."""
+
+    GROUPS: ClassVar = "domains"
+    domains: dict[str, dict[str, int]]  # name -> split -> images
+
+    def groups(self) -> Mapping[str, Mapping[str, int]]:
+        return self.domains
+
+
+@dataclass(frozen=True)
+class OfPairs(Report):
+    """Of pairs, each counted once, by the name of its input; `sizes` are of the smaller image."""
+
+    UNIT: ClassVar = "pairs"
+    inputs: str  # a folder, an array, or the side of a picture
+    answers: str
+    alone: tuple[str, ...]  # images without partner; among the unreadable
+
+    def more(self) -> list[str]:
+        return [
+            f"inputs: {self.inputs}; answers: {self.answers}; "
+            f"{len(self.alone):,} images without partner"
+        ]
 
 
 def report(
@@ -88,10 +127,10 @@ def report(
     side = form.image_size
     short = max if form.fit == "pad" else min  # the side that is scaled
     counts = Counter(kept)
-    classes = {name: dict.fromkeys(SPLITS, 0) for name in place.classes}
+    groups = {name: dict.fromkeys(SPLITS, 0) for name in place.classes}
     for item, split in zip(place.items, kept, strict=True):
         if split and item.label is not None:
-            classes[place.classes[item.label]][split] += 1
+            groups[place.classes[item.label]][split] += 1
     removed = [i for i, split in enumerate(drawn) if split != kept[i]]
     found = Report(
         source=str(source),
@@ -108,47 +147,59 @@ def report(
         duplicates=tuple(tuple(names[i] for i in group) for group in duplicates),
         removed=tuple(names[i] for i in removed),
         splits={split: counts[split] for split in SPLITS},
-        classes=classes,
+        classes={} if place.kind == "domains" else groups,
         warnings=(),
     )
+    if place.kind == "domains":
+        found = OfDomains(**vars(found), domains=groups)
+    if place.pairs:
+        halved = place.pairs.halved
+        alone = [] if halved else [item.name for item in place.items if item.partner is None]
+        inputs, answers = place.pairs.inputs, place.pairs.answers
+        found = OfPairs(**vars(found), inputs=inputs, answers=answers, alone=tuple(alone))
     given = {item.split for item in place.items}
     for split, (fewest, what_for) in FEWEST.items():
         if counts[split] < fewest:
             drawn_by_share = split != "train" and split not in given
             more = f", or a larger {split}_share" if drawn_by_share else ""
             raise GanvasError(
-                f"{source}: {counts[split]:,} images {what_for}, of {len(whole):,} that can be "
-                f"read; {fewest} are the least: give more{more}"
+                f"{source}: {counts[split]:,} {found.UNIT} {what_for}, of {len(whole):,} that can "
+                f"be read; {fewest} are the least: give more{more}"
             )
+    if place.kind == "domains" and (empty := [n for n, of in groups.items() if not of["train"]]):
+        raise GanvasError(
+            f"{source}: no image to train on in {few(empty)}; give more of this domain"
+        )
     labels = [{place.items[i].label for i in group} for group in duplicates]
     return replace(found, warnings=tuple(_warnings(found, side, labels)))
 
 
 def _warnings(report: Report, side: int, labels: list[set[int | None]]) -> Iterator[str]:
     """`labels` are those of each group of duplicates."""
+    unit, groups = report.UNIT, report.GROUPS
     if report.unreadable:
         whys = few(f"{name} ({why})" for name, why in report.unreadable.items())
-        yield f"{len(report.unreadable):,} images cannot be read and are left out: {whys}"
+        yield f"{len(report.unreadable):,} {unit} cannot be read and are left out: {whys}"
     if report.outside:
         yield f"{report.outside:,} images beside the folders of the splits are left out"
     if report.duplicates:
         copies = sum(len(group) - 1 for group in report.duplicates)
         first, second, *_ = report.duplicates[0]
-        yield f"{copies:,} images are copies of others, pixel by pixel, as {second} of {first}"
+        yield f"{copies:,} {unit} are copies of others, pixel by pixel, as {second} of {first}"
     if report.removed:
         yield (
-            f"{len(report.removed):,} images are left out, as their copies are in a split that is "
+            f"{len(report.removed):,} {unit} are left out, as their copies are in a split that is "
             f"measured against: {few(report.removed)}"
         )
     if several := sum(len(group) > 1 for group in labels):
-        yield f"{several:,} images are in several classes at once"
+        yield f"{several:,} images are in several {groups} at once"
     if report.enlarged:
-        yield f"{report.enlarged:,} images are smaller than {side}×{side} and were enlarged"
+        yield f"{report.enlarged:,} {unit} are smaller than {side}×{side} and were enlarged"
     for split, (scarcely, why) in FEW.items():
         if report.splits[split] < scarcely:
-            yield f"{split}: {report.splits[split]:,} images; {why}"
-    scarce = [name for name, of in report.classes.items() if of["train"] < FEW_OF_A_CLASS]
+            yield f"{split}: {report.splits[split]:,} {unit}; {why}"
+    scarce = [name for name, of in report.groups().items() if of["train"] < FEW_OF_A_CLASS]
     if scarce:
-        yield f"classes with fewer than {FEW_OF_A_CLASS} images to train on: {few(scarce)}"
-    if unmeasured := [name for name, of in report.classes.items() if not of["test"]]:
-        yield f"classes without a test image: {few(unmeasured)}"
+        yield f"{groups} with fewer than {FEW_OF_A_CLASS} images to train on: {few(scarce)}"
+    if unmeasured := [name for name, of in report.groups().items() if not of["test"]]:
+        yield f"{groups} without a test image: {few(unmeasured)}"

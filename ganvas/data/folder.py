@@ -3,6 +3,8 @@
 found = folder.read(Path("flowers"), Form(3, 64), seed=0, test_share=0.1, validation_share=0.1)
 print(*found.report.lines(), sep="\\n")
 found.splits["train"]["images"]  # uint8 (N, 3, 64, 64)
+
+Of images to translate, pairs (`kind="pairs"`) and domains (`kind="domains"`) are read the same way.
 """
 
 import hashlib
@@ -20,7 +22,7 @@ from ganvas.data.decoded import Decoded, Seen
 from ganvas.data.findings import SPLITS, Report
 from ganvas.data.form import Form
 from ganvas.data.naming import few
-from ganvas.data.places import Item
+from ganvas.data.places import Item, Kind
 from ganvas.errors import GanvasError
 
 UNREADABLE = 0.01  # share of the files that may be left out
@@ -31,12 +33,14 @@ class Found(NamedTuple):
 
     `splits` has `train`, `validation` and `test`: each `images` uint8 (N, channels, image_size,
     image_size), 0 to 255, and, where there are classes, `labels` int64 (N,): places in `classes`,
-    which are names, sorted.
+    which are names, sorted. Of pairs each has `inputs`, too, in the same order and form as their
+    answers, `images`. Of domains each has `domains` int64 (N,), places in `domains`, and no labels.
     """
 
     splits: dict[str, dict[str, np.ndarray]]
     classes: tuple[str, ...]
     report: Report
+    domains: tuple[str, ...] = ()
 
 
 def read(
@@ -50,6 +54,8 @@ def read(
     unreadable_share: float = UNREADABLE,
     cache: Path | None = None,
     workers: int | None = None,
+    kind: Kind = "images",
+    inputs: str | None = None,
 ) -> Found:
     """All images at `source` (places.py says where they may lie), each as `form` says.
 
@@ -59,15 +65,28 @@ def read(
     without them. The same images give the same bytes, whatever the number of `workers`
     (processes; as many as there are processors).
 
+    Of `kind` "domains", folders are domains instead of classes. Of `kind` "pairs", the two images
+    of a pair lie under one name in two folders, whatever its ending, or side by side in one picture
+    (pairing.py); an image without partner is as one that cannot be read. `inputs` says which are
+    the inputs: the name of their folder (else the first by name), or "left" (else that, too) or
+    "right", which also says that pictures may be of any even width, not twice their height alone.
+    A pair is drawn by the bytes of its input, or of the picture that holds both. Of a .npz, an
+    array `inputs` lies beside `images`, or one `domains`.
+
     What is read lies in `cache`, a folder of this data set's own, until all is, so that a second
     call goes on where a first was killed; without one, in a temporary folder. In memory there are
     the arrays, about 1 kB for each image, and what the processes are decoding.
 
     Raises `GanvasError` when more than `unreadable_share` of the images cannot be read, when there
-    are too few, and for all that `places.opened` does.
+    are too few, a domain has none to train on, and for all that `places.opened` does.
     """
+    if inputs is not None and kind != "pairs":
+        raise GanvasError(
+            f"{source}: inputs: {inputs}: only pairs have inputs, and these are {kind}; leave it "
+            "out, or read it as pairs"
+        )
     with TemporaryDirectory() if cache is None else nullcontext(cache) as folder:
-        with places.opened(source, classes) as place:
+        with places.opened(source, classes, kind, inputs) as place:
             workers = workers or process.usable_processors()
             parts = decoded.decode(place, form, Path(folder), f"reading {source}", workers)
         # What lay in memory, where the source has arrays, is let go before there are others.
@@ -79,19 +98,23 @@ def read(
         if len(unreadable) > unreadable_share * len(seen):
             whys = few(f"{name} ({why})" for name, why in unreadable.items())
             raise GanvasError(
-                f"{source}: {len(unreadable):,} of {len(seen):,} images cannot be read, more than "
-                f"{unreadable_share:.1%}: {whys}; mend or remove them, or raise unreadable_share "
-                "to leave them out"
+                f"{source}: {len(unreadable):,} of {len(seen):,} {place.unit} cannot be read, more "
+                f"than {unreadable_share:.1%}: {whys}; mend or remove them, or raise "
+                "unreadable_share to leave them out"
             )
         drawn = _split(place.items, seen, seed, test_share, validation_share)
         duplicates, kept = _without_duplicates(seen, drawn)
         report = findings.report(source, place, form, seen, unreadable, duplicates, drawn, kept)
-        splits = _gathered(parts, kept)
+        splits = _gathered(parts, kept, ("inputs", "images") if place.pairs else ("images",))
         if place.classes:
             for split, arrays in splits.items():
                 of = (i.label for i, at in zip(place.items, kept, strict=True) if at == split)
-                arrays["labels"] = np.fromiter(of, np.int64, len(arrays["images"]))
+                arrays["domains" if kind == "domains" else "labels"] = np.fromiter(
+                    of, np.int64, len(arrays["images"])
+                )
         parts.remove()
+        if kind == "domains":
+            return Found(splits, (), report, domains=place.classes)
         return Found(splits, place.classes, report)
 
 
@@ -138,16 +161,24 @@ def _without_duplicates(
     return groups, kept
 
 
-def _gathered(parts: Decoded, kept: list[str | None]) -> dict[str, dict[str, np.ndarray]]:
-    """The images of each split."""
-    counts = Counter(kept)
-    arrays = {split: np.empty((counts[split], *parts.shape), np.uint8) for split in SPLITS}
+def _gathered(
+    parts: Decoded, kept: list[str | None], names: tuple[str, ...]
+) -> dict[str, dict[str, np.ndarray]]:
+    """The images of each split; where there are two `names`, those of each pair apart."""
+    counts, (channels, *sides) = Counter(kept), parts.shape
+    shape = channels // len(names), *sides
+    arrays = {
+        split: {name: np.empty((counts[split], *shape), np.uint8) for name in names}
+        for split in SPLITS
+    }
     filled, start = dict.fromkeys(SPLITS, 0), 0
     for images in parts.images():
         of = kept[start : start + len(images)]
         for split in SPLITS:
             rows = [row for row, at in enumerate(of) if at == split]
-            arrays[split][filled[split] : filled[split] + len(rows)] = images[rows]
+            of_each = np.split(images, len(names), axis=1)
+            for name, those in zip(names, of_each, strict=True):
+                arrays[split][name][filled[split] : filled[split] + len(rows)] = those[rows]
             filled[split] += len(rows)
         start += len(images)
-    return {split: {"images": array} for split, array in arrays.items()}
+    return arrays
