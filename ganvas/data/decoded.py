@@ -184,12 +184,12 @@ def _some(read: Read, form: Form, pairs: Pairs | None, items: list[Item]) -> _Do
 def _one(read: Read, form: Form, pairs: Pairs | None, item: Item) -> tuple[np.ndarray | None, Seen]:
     of = ""  # whose fault it is, where it is not that of the item's name
     try:
+        if pairs and not pairs.halved and item.partner is None:
+            raise ValueError("no image of its name in the other folder")
         content, image = read(item.name)
         formats, images = [image.format or "array"], [image]
         if pairs and pairs.halved:
             images = [*pairing.halves(image, pairs)]
-        elif pairs and item.partner is None:
-            raise ValueError("no image of its name in the other folder")
         planes = [decoding.fitted(image, form) for image in images]
         if item.partner is not None:
             of = f"{item.partner}: "

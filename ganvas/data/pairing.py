@@ -53,16 +53,16 @@ def told(path: Path, files: list[Lying], inputs: str | None) -> Pairs:
         return Pairs(first, folders[first == folders[0]], halved=False)
     if inputs in SIDES:
         return Pairs(inputs, SIDES[inputs == SIDES[0]], halved=True, any_width=True)
+    if beside and len(folders) > 1:
+        raise GanvasError(
+            f"{path}: {len(beside):,} images lie beside the folders ({few(beside)}), which are "
+            f"{few(folders)}; move them into these, or give inputs: left {OF_SIDES}"
+        )
     if inputs is not None:
         names = f", and here are {few(folders)}" if folders else ""
         raise GanvasError(
             f"{path}: inputs: {inputs}: not one of two folders{names}; give the name of one of "
             f"two, or left or right {OF_SIDES}"
-        )
-    if beside and folders:
-        raise GanvasError(
-            f"{path}: {len(beside):,} images lie beside the folders ({few(beside)}), which are "
-            f"{few(folders)}; move them into these, or give inputs: left {OF_SIDES}"
         )
     if two:
         raise GanvasError(
