@@ -80,7 +80,7 @@ def told(path: Path, files: list[Lying], inputs: str | None) -> Pairs:
 def matched(
     path: Path, files: Iterable[Lying], pairs: Pairs
 ) -> list[tuple[str, str | None, str | None]]:
-    """Each pair's input, split, and answer, by the name of the input, sorted.
+    """Each pair's input, split, and answer, in the order in which the first of the two is listed.
 
     An image without partner is there, too, its answer None. Raises `GanvasError` where two images
     in a folder have one name. `path` is for what is said of them.
@@ -94,14 +94,14 @@ def matched(
                 "endings, so that the partner of neither can be told; leave one of them"
             )
         known[file.folder] = file.name
-    return sorted(
+    return [
         (
             known.get(pairs.inputs) or known[pairs.answers],
             split,
             known.get(pairs.answers) if pairs.inputs in known else None,
         )
         for (split, _), known in both.items()
-    )
+    ]
 
 
 def halves(picture: Image.Image, pairs: Pairs) -> tuple[Image.Image, Image.Image]:
