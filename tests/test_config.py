@@ -540,6 +540,10 @@ class TestMade:
             (EDGES | {"channels": 3}, "own", "own.channels: own is grey; set 1"),
             (DRESSES | {"channels": 1}, "own", "own.channels: own is in colour; set 3"),
             (EDGES | {"made": "grey"}, "own", "own.made: grey needs colour, and fashion_mnist has"),
+            (EDGES, "Edges", "Edges: not allowed as a name; use small letters"),
+            (EDGES | {"of": None}, "mnist", "mnist.of: of data sets that are made of it"),
+            (DRESSES | {"made": ["plain", "plain"]}, "own", "own.made: ['plain', 'plain'] names"),
+            (EDGES | {"models": {"pix2pix": {"epohcs": 3}}}, "own", "own.models.pix2pix: unknown"),
             (
                 EDGES | {"folder": "x", "validation_images": None},
                 "own",
@@ -563,6 +567,25 @@ class TestMade:
         params = config.load(edited("datasets.own", settings))
         assert params.translator("own", "pix2pix").epochs == 3
         assert params.translator("mnist", "pix2pix") == params.translators["pix2pix"]
+
+    def test_who_is_in_which_domain_may_be_drawn_anew(
+        self, given: Callable[..., config.Dataset]
+    ) -> None:
+        assert given(self.DRESSES | {"split_seed": 7}).split_seed == 7
+
+    @pytest.mark.parametrize(
+        ("name", "changes", "said"),
+        [
+            ("classifier", {}, "translators.classifier: not allowed as a name; it is taken"),
+            ("Big", {}, "translators.Big: not allowed as a name; use small letters, digits and _"),
+            ("own", {"method": "adversarial"}, "translators.own.method: adversarial is for models"),
+        ],
+    )
+    def test_what_no_translator_may_be(
+        self, refusal: Refusal, params: Any, name: str, changes: dict[str, Any], said: str
+    ) -> None:
+        recipe = dict(params["translators"]["pix2pix"]) | changes
+        assert refusal(f"translators.{name}", recipe) == said
 
     def test_no_translator_is_called_as_a_model(self, refusal: Refusal, params: Any) -> None:
         line = refusal("translators.gan", params["translators"]["pix2pix"])

@@ -756,6 +756,41 @@ def test_no_process_outlives_a_reading_that_is_killed(tmp_path: Path) -> None:
     assert psutil.wait_procs(below, timeout=20)[1] == []
 
 
+def test_a_process_that_dies_gets_one_line(tmp_path: Path) -> None:
+    source = write(tmp_path / "given", {f"{n}.png": png(0, side=3000) for n in range(100)})
+    code = AT_ONCE.replace(
+        "folder.read(",
+        "from ganvas.workflow import program\nwith program.errors_in_one_line(): folder.read(",
+    )
+    running = psutil.Popen(
+        [sys.executable, "-c", code, str(source)], stderr=subprocess.PIPE, text=True
+    )
+    while len(below := running.children(recursive=True)) < 3:
+        time.sleep(0.05)
+        assert running.poll() is None
+    time.sleep(2)
+    max(below, key=lambda process: process.memory_info().rss).kill()
+    said = running.communicate(timeout=60)[1].splitlines()
+    assert running.returncode == 1
+    assert [line for line in said if not line.startswith("reading ")] == [
+        "error: a process that read images was killed, perhaps for want of memory; run it again: "
+        "it goes on where it stopped"
+    ]
+
+
+def test_where_there_can_be_no_other_processes_this_one_reads(tmp_path: Path) -> None:
+    source = write(tmp_path / "given", pictures("{:03}.png", 200))
+    code = AT_ONCE.replace("workers=2, **settings)", "workers=2, **settings); print('read')")
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(source)],
+        env={**os.environ, "JOBLIB_MULTIPROCESSING": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == "read\n"
+
+
 @pytest.mark.usefixtures("few")
 def test_killed_reading_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, cache = write(tmp_path / "given", pictures("{:03}.png", 500)), tmp_path / "cache"

@@ -254,6 +254,8 @@ class TestRates:
         for _ in range(40):
             shares.append(float(engine._share_of_rate()))  # type: ignore[arg-type]
             engine.advance(1)
+        engine.advance(5)  # past the end, as a notebook may ask
+        assert float(engine._share_of_rate()) == 0  # type: ignore[arg-type]
         assert shares[:21] == [1.0] * 21
         assert shares[20:] == pytest.approx([1 - i / 20 for i in range(20)], abs=1e-6)
 
@@ -375,6 +377,33 @@ def test_data_that_a_method_cannot_follow_get_one_line(
 ) -> None:
     with pytest.raises(GanvasError, match=words):
         Engine(small(name), data, 0, CPU)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("pix2pix", {"objective": "relativistic"}, "objective: relativistic pairs real images"),
+        ("cyclegan", {"objective": "relativistic"}, "which cyclegan does not; take another"),
+        ("stargan", {"objective": "relativistic"}, "which stargan does not; take another"),
+        ("pix2pix", {"discriminator_steps": 2}, "discriminator_steps: 2, which pix2pix does not"),
+        ("pix2pix", {"pool": 5}, "pool: 5, which pix2pix does not follow: 0"),
+        ("cyclegan", {"penalties": {"r1": 1.0}}, "penalties: .* which cyclegan does not follow"),
+        ("cyclegan", {"domain_weight": 1.0}, "domain_weight: 1.0, which cyclegan does not"),
+        ("stargan", {"identity_weight": 1.0}, "identity_weight: 1.0, which stargan does not"),
+        ("stargan", {"batch_size": 1}, "batch_size: 1, but stargan translates to the domains of"),
+    ],
+)
+def test_what_a_method_does_not_follow_gets_one_line(
+    name: str, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(GanvasError, match=words):
+        begin(name, **changes)
+
+
+def test_held_out_images_of_one_domain_alone_get_one_line() -> None:
+    alone = {name: values[TWO["domains"] == 0] for name, values in TWO.items()}
+    with pytest.raises(GanvasError, match="two domains, and here are 1"):
+        Probe(begin("cyclegan"), TWO, alone)
 
 
 @pytest.fixture
