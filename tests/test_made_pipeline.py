@@ -8,7 +8,7 @@ import pytest
 from repositories import edit, make, ran, run
 from safetensors.numpy import load_file
 
-from ganvas.data import made
+from ganvas.data import datasets, made
 
 OF_DIGITS = {"of": "digits", "image_size": 28, "validation_images": 200}
 SPLITS = ("train", "validation", "test")
@@ -40,6 +40,8 @@ def test_pairs_are_made_of_the_images_as_they_are_published(folder: Path) -> Non
         assert np.array_equal(found[split]["inputs"], inputs)
         assert np.array_equal(found[split]["images"], images)
         assert np.array_equal(found[split]["labels"], plain[split]["labels"])
+        images, labels = datasets.load(folder / "data/normalized/edges", split)  # of a GAN
+        assert labels is not None and np.array_equal(images.numpy(), found[split]["images"])
 
 
 def test_domains_are_named_and_each_image_has_an_answer(folder: Path) -> None:

@@ -251,7 +251,7 @@ def test_copies_that_were_mirrored_are_found_where_training_images_were(
 ) -> None:
     monkeypatch.chdir(repository)
     data = instances.data_set("digits")
-    copies = datasets.load(data.normalized, "train").pixels()[:200, :, ::-1]
+    copies = datasets.load(data.normalized, "train").pixels()[:200, :, ::-1].copy()
     found = [
         scoring.score(copies, data, mirrored=mirrored)["pixels"]["memorisation"]
         for mirrored in (False, True)

@@ -14,18 +14,10 @@ from ganvas.errors import GanvasError
 
 
 class Split(NamedTuple):
-    """`images` uint8 (N, C, H, W), 0 to 255, and `labels` int64 (N,), None without classes.
-
-    Where they are answers, `inputs` uint8 (N, C', H, W) are what they are answers to. Where they
-    are of several domains, `domains` int64 (N,) says of which, and `sources` int64 (N,), where it
-    is known, which are of one origin.
-    """
+    """`images` uint8 (N, C, H, W), 0 to 255, and `labels` int64 (N,), None without classes."""
 
     images: Tensor
     labels: Tensor | None = None
-    inputs: Tensor | None = None
-    domains: Tensor | None = None
-    sources: Tensor | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """Those that there are, by name: what an engine is given."""
@@ -46,9 +38,13 @@ def tensor(pixels: np.ndarray) -> Tensor:
 
 
 def load(folder: Path, split: str) -> Split:
-    """Read `train`, `validation` or `test`. Raises `GanvasError` where the file is not one."""
+    """Read `train`, `validation` or `test`. Raises `GanvasError` where the file is not one.
+
+    What pairs and domains have beside images and labels is left out.
+    """
     path = folder / f"{split}.safetensors"
     try:
-        return Split(**load_file(path))
+        found = load_file(path)
+        return Split(**{name: found[name] for name in Split._fields if name in found})
     except (OSError, SafetensorError, TypeError) as error:
         raise GanvasError(f"{path}: cannot be read ({error}); run dvc repro normalize") from None
