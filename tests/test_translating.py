@@ -218,6 +218,22 @@ def test_same_seed_same_bytes_whatever_ran_between(name: str) -> None:
     assert not same(state(first), state(begin(name, seed=2)))
 
 
+def test_the_noise_of_layers_is_the_same_in_every_picture() -> None:
+    """Dropout that draws: there, and for each call its own outside of a picture."""
+    engine = begin("pix2pix")
+    generator, real = engine.method.networks["generator"], engine.first(4)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.mul_(20)  # until it shows in 8 bits
+        inputs = networks.from_uint8(real["inputs"])
+        assert not torch.equal(generator(inputs), generator(inputs))
+    first = engine.method.draw(engine, real)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    assert torch.equal(engine.method.draw(engine, real), first)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_state_restored_goes_on_to_the_byte(name: str) -> None:
     changes = {"horizontal_flips": True, "lr_decay_from": 0.1, "epochs": 2, "ema_decay": 0.9}
