@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from laying import Lay, archive, write
 from repositories import Files, commit, copy, edit, files, make, run
 from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
@@ -19,7 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 
 from ganvas import process
-from ganvas.data import download
+from ganvas.data import download, findings
 
 ROOT = Path(__file__).parents[1]
 MIRROR = os.environ.get(download.MIRROR)  # as pytest was started: a test may unset it
@@ -87,6 +88,24 @@ def one_thread() -> Iterator[None]:
     with threadpool_limits(1):  # NumPy's and SciPy's too
         yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(params=["folder", "zip"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Lay:
+    """Lays files down, in a folder or in a .zip."""
+
+    def lay(contents: dict[str, bytes]) -> Path:
+        if request.param == "zip":
+            return archive(tmp_path / "given.zip", contents)
+        return write(tmp_path / "given", contents)
+
+    return lay
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handful of images is enough."""
+    monkeypatch.setattr(findings, "FEWEST", {})
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from laying import Lay, archive, write
 from PIL import Image
 
-from ganvas.data import decoded, decoding, findings, folder, naming, places
+from ganvas.data import decoded, decoding, folder, naming, places
 from ganvas.data.folder import Found
 from ganvas.data.form import Form
 from ganvas.errors import GanvasError
@@ -44,29 +45,9 @@ def png(number: int, side: int = 8) -> bytes:
     return buffer.getvalue()
 
 
-def write(path: Path, contents: dict[str, bytes]) -> Path:
-    for name, content in contents.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(content)
-    return path
-
-
-def archive(path: Path, contents: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in contents.items():
-            file.writestr(name, content)
-    return path
-
-
 def pictures(names: str, count: int, first: int = 0) -> dict[str, bytes]:
     """Files by their names: `names` with a place for a number."""
     return {names.format(number): png(number) for number in range(first, first + count)}
-
-
-@pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A handful of images is enough."""
-    monkeypatch.setattr(findings, "FEWEST", {})
 
 
 def read(source: Path, form: Form = GREY, **settings: Any) -> Found:
@@ -107,21 +88,6 @@ def refusal(source: Path, **settings: Any) -> str:
     line = str(caught.value)
     assert "\n" not in line and str(source) in line
     return line
-
-
-@pytest.fixture(params=["folder", "zip"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[dict[str, bytes]], Path]:
-    """Lays files down, in a folder or in a .zip."""
-
-    def lay(contents: dict[str, bytes]) -> Path:
-        if request.param == "zip":
-            return archive(tmp_path / "given.zip", contents)
-        return write(tmp_path / "given", contents)
-
-    return lay
-
-
-Lay = Callable[[dict[str, bytes]], Path]
 
 
 @pytest.mark.usefixtures("few")

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from laying import Lay, archive, write
 from PIL import Image
 
 from ganvas.data import decoded, decoding, findings, folder
@@ -52,41 +52,6 @@ def pairs(inputs: str, answers: str, numbers: range) -> dict[str, bytes]:
 def beside(names: str, numbers: range) -> dict[str, bytes]:
     """Inputs at the left of their answers."""
     return {names.format(n): encoded(np.hstack([pixels(n), pixels(n + ANSWER)])) for n in numbers}
-
-
-def write(path: Path, contents: dict[str, bytes]) -> Path:
-    for name, content in contents.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(content)
-    return path
-
-
-def archive(path: Path, contents: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w") as file:
-        for name, content in contents.items():
-            file.writestr(name, content)
-    return path
-
-
-@pytest.fixture(params=["folder", "zip"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[dict[str, bytes]], Path]:
-    """Lays files down, in a folder or in a .zip."""
-
-    def lay(contents: dict[str, bytes]) -> Path:
-        if request.param == "zip":
-            return archive(tmp_path / "given.zip", contents)
-        return write(tmp_path / "given", contents)
-
-    return lay
-
-
-Lay = Callable[[dict[str, bytes]], Path]
-
-
-@pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A handful of images is enough."""
-    monkeypatch.setattr(findings, "FEWEST", {})
 
 
 def read(source: Path, kind: str = "pairs", form: Form = GREY, **settings: Any) -> Found:
