@@ -153,7 +153,9 @@ def all_measures(
     sides: dict[str, Sequence[object]] = {
         **dict.fromkeys(("features", "probabilities", "classes"), (real, fake)),
         **dict.fromkeys(("features of classes", "answers"), labelled),
+        "domains": [each._replace(classes=5) for each in labelled],
         "pixels": (pixels, generated),
+        **dict.fromkeys(("truth", "cycle"), (images(count), generated)),
     }
     for name, compares in measures.MEASURES.items():
         calls[name] = partial(compares.compare, *sides[compares.of], 0)

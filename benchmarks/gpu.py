@@ -77,7 +77,7 @@ def parts(params: config.Params, mnist: Path) -> dict[str, Part]:
         name: Part(75, partial(of_recipe, params, name, mnist))
         if name in WHOLE
         else Part(40, partial(of_recipe, params, name, mnist, rounds=2))
-        for name in params.models
+        for name in params.generating
     }
     whole = {
         f"{name}-training": Part(180, partial(whole_training, params, name, mnist))
@@ -99,7 +99,7 @@ def of_recipe(
     rounds: int = 3,
 ) -> Iterator[Row]:
     """Checks in each precision, and the speed of all."""
-    recipe = params.models[model]
+    recipe = params.generating[model]
     # As many updates of the discriminator, in about the time of any other recipe.
     iterations = max(2, iterations // recipe.discriminator_steps)
     # So few that the iterations go through some epochs.
@@ -243,7 +243,7 @@ def of_evaluation(
 
 
 def drawing(params: config.Params, device: torch.device, count: int) -> Iterator[Row]:
-    recipe = params.models["dcgan"]
+    recipe = params.generating["dcgan"]
     facts = {"channels": 1, "image_size": 28, "class_counts": []}
     pair = networks.build(networks.Architecture.read(recipe.model_dump() | facts), seed=0)
     generator = pair[0].to(device).eval()

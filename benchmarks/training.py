@@ -140,7 +140,7 @@ def compare(
     model: str, device: torch.device, data: Mapping[str, torch.Tensor], size: int, rounds: int
 ) -> None:
     """Print ms per iteration of each side, and the ratios to the plain loop."""
-    spent = times(config.load().models[model], data, device, size, rounds)
+    spent = times(config.load().generating[model], data, device, size, rounds)
     first = next(iter(spent))  # plain, where there is such a loop
     for name, values in spent.items():
         print(
@@ -160,7 +160,7 @@ def overhead(
     dcgan's recipe and ten times as often as in gan's. MLflow has been opened before: that takes
     seconds, once in a training.
     """
-    recipe = config.load().models[model].model_copy(update={"epochs": 1, "checkpoint_every": 1})
+    recipe = config.load().generating[model].model_copy(update={"epochs": 1, "checkpoint_every": 1})
     shares = []
     with tempfile.TemporaryDirectory() as folder, Tracker(Path(folder), "b", model) as tracker:
         opened = Path(folder) / "opened"

@@ -13,7 +13,10 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
+    TypeAdapter,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -23,7 +26,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ganvas import parts
-from ganvas.data.form import Fit, Form
+from ganvas.data.form import Fit, Form, Kind
 from ganvas.data.sources import SOURCES
 from ganvas.errors import GanvasError
 
@@ -38,7 +41,8 @@ Norm = Literal["batch", "spectral", "none"]
 Extractor = Literal["classifier", "contrastive", "inception"]
 # What ganvas/data/made.py makes of a data set: pairs by one of these, or domains by several.
 PAIRS = ("edges", "thick", "grey", "surroundings")
-DRESSES = ("plain", "inverted", "coloured", "rotated")
+DRESSES = ("plain", "inverted", "coloured", "outlined", "rotated")
+LARGEST = 64  # pixels a side of images that are made of noise
 RULES = ("best", "last", "lowest_generator_loss")
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -63,9 +67,24 @@ class Section(BaseModel):
             raise GanvasError(_first(error, where)) from None
 
 
+class Translation(Section):
+    """A model of `matrix.translations` and the data set that it learns from."""
+
+    dataset: str
+    model: str
+
+
 class Matrix(Section):
-    datasets: Annotated[list[str], Field(min_length=1)]
+    """Every one of `datasets` is made with every one of `models`, and each of `translations`.
+
+    `translated` are the data sets that these name: DVC makes a stage of each entry of a list, and
+    cannot tell which of several entries name the same.
+    """
+
+    datasets: list[str]
     models: Annotated[list[str], Field(min_length=1)]
+    translated: list[str] = []
+    translations: dict[str, Translation] = {}
 
 
 class Training(Section):
@@ -123,13 +142,13 @@ class Recipe(Training):
 class Translating(Training):
     """How the networks that turn one image into another are built and trained."""
 
-    generator: Literal["unet", "resnet"]
+    generator: str
     generator_widths: Widths
     generator_norm: Literal["batch", "instance", "none"]
     blocks: Annotated[int, Field(ge=0)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     padding: Literal["reflect", "zeros"]
-    discriminator: Literal["patch", "domains"]
+    discriminator: str
     discriminator_widths: Widths
     discriminator_norm: Literal["batch", "instance", "none"]
     adversarial_weight: Weight
@@ -137,6 +156,20 @@ class Translating(Training):
     identity_weight: Weight
     domain_weight: Weight
     pool: Annotated[int, Field(ge=0)]
+
+
+def _kind(recipe: Any) -> str:
+    """Which of the two a recipe is, read or not: one names a network, the other a generator."""
+    found = recipe if isinstance(recipe, dict) else getattr(recipe, "__dict__", {})
+    return TRANSLATING if "generator" in found and "network" not in found else GENERATING
+
+
+# In pydantic's places of errors, where nobody is told of them.
+GENERATING, TRANSLATING = "<generating>", "<translating>"
+Model = Annotated[
+    Annotated[Recipe, Tag(GENERATING)] | Annotated[Translating, Tag(TRANSLATING)],
+    Discriminator(_kind),
+]
 
 
 class Train(Section):
@@ -189,10 +222,12 @@ class Dataset(Section):
     """
 
     folder: Annotated[str, Field(min_length=1)] | None = None
+    kind: Kind = "images"
+    inputs: Annotated[str, Field(min_length=1)] | None = None  # of pairs, which side or folder
     of: str | None = None  # the published data set that it is made of
     made: str | Annotated[list[str], Field(min_length=2)] | None = None
     channels: Literal[1, 3]
-    image_size: Annotated[int, Field(ge=8, le=64)]
+    image_size: Annotated[int, Field(ge=8, le=256)]
     fit: Fit = "crop"
     background: Annotated[list[Level], Field(min_length=3, max_length=3)] = [255, 255, 255]
     classes: bool = True
@@ -218,6 +253,13 @@ class Dataset(Section):
         return value
 
     @property
+    def holds(self) -> Kind:
+        """Images, or what translations learn from."""
+        if self.made is not None:
+            return "pairs" if isinstance(self.made, str) else "domains"
+        return self.kind
+
+    @property
     def form(self) -> Form:
         """What every image of a folder is brought to."""
         red, green, blue = self.background
@@ -232,13 +274,15 @@ class Dataset(Section):
             "validation_share": self.validation_share,
             "classes": self.classes,
             "unreadable_share": self.unreadable_share,
+            "kind": self.holds,
+            "inputs": self.inputs,
         }
 
 
 # Say how a folder is read.
 OF_FOLDERS = (
-    *("fit", "background", "classes", "test_share", "validation_share", "split_seed"),
-    "unreadable_share",
+    *("kind", "inputs", "fit", "background", "classes", "test_share", "validation_share"),
+    *("split_seed", "unreadable_share"),
 )
 
 
@@ -246,8 +290,7 @@ class Params(Section):
     matrix: Matrix
     seed: Annotated[int, Field(ge=0)]
     device: Device
-    models: dict[str, Recipe]
-    translators: dict[str, Translating]
+    models: dict[str, Model]
     datasets: dict[str, Dataset]
     train: Train
     classifier: Classifier
@@ -256,15 +299,20 @@ class Params(Section):
     evaluate: Evaluate
     tracking: Tracking
 
-    def recipe(self, dataset: str, model: str) -> Recipe:
+    @property
+    def generating(self) -> dict[str, Recipe]:
+        """Of `models` those that make images of noise."""
+        return {name: each for name, each in self.models.items() if isinstance(each, Recipe)}
+
+    @property
+    def translating(self) -> dict[str, Translating]:
+        """Those that make images of images."""
+        return {name: each for name, each in self.models.items() if isinstance(each, Translating)}
+
+    def recipe(self, dataset: str, model: str) -> Recipe | Translating:
         """The recipe `model` with the data set's own settings."""
         override = self.datasets[dataset].models.get(model, {})
         return self.models[model].merged(override, f"datasets.{dataset}.models.{model}")
-
-    def translator(self, dataset: str, model: str) -> Translating:
-        """The same of a recipe that translates."""
-        override = self.datasets[dataset].models.get(model, {})
-        return self.translators[model].merged(override, f"datasets.{dataset}.models.{model}")
 
     def classifier_for(self, dataset: str) -> Classifier:
         """The classifier's settings with the data set's own."""
@@ -275,12 +323,7 @@ class Params(Section):
         """The settings of every data set, defaults and an entry for each recipe among them."""
         return {
             name: settings.model_dump()
-            | {
-                "models": {
-                    model: settings.models.get(model, {})
-                    for model in (*self.models, *self.translators)
-                }
-            }
+            | {"models": {model: settings.models.get(model, {}) for model in self.models}}
             for name, settings in self.datasets.items()
         }
 
@@ -297,6 +340,11 @@ def defaults(datasets: dict[str, Any]) -> dict[str, dict[str, Any]]:
     fields = Dataset.model_fields.items()
     known = {key: field.default for key, field in fields if not field.is_required()}
     return dict.fromkeys(datasets, known)
+
+
+def recipe(values: Any) -> Recipe | Translating:
+    """One that was written down, with all its keys. Raises `ValidationError` where one is off."""
+    return TypeAdapter(Model).validate_python(values)
 
 
 def load(path: Path = Path("params.yaml")) -> Params:
@@ -332,24 +380,23 @@ def _check_together(params: Params) -> None:
                 f"models.{model}: not allowed as a name; use small letters, digits and _ "
                 "(classifier is taken)"
             )
-    for model, translator in params.translators.items():
-        if model in params.models:
-            raise GanvasError(f"translators.{model}: a name of models too; give it another")
-        if model == "classifier":
-            raise GanvasError(f"translators.{model}: not allowed as a name; it is taken")
-        _check_name(model, f"translators.{model}")
+    for model, translator in params.translating.items():
         if translator.method == "adversarial":
-            raise GanvasError(f"translators.{model}.method: adversarial is for models")
+            raise GanvasError(
+                f"models.{model}.method: adversarial needs a network, not a generator"
+            )
     for dataset, settings in params.datasets.items():
         where, extractors = f"datasets.{dataset}", settings.extractors or []
         if len(set(extractors)) < len(extractors):
             raise GanvasError(f"{where}.extractors: {extractors} names one twice")
         for model in settings.models:
-            known = {**params.models, **params.translators}
-            _known(model, known, f"{where}.models.{model}: unknown model")
+            _known(model, params.models, f"{where}.models.{model}: unknown model")
+        if settings.holds == "images" and settings.image_size > LARGEST:
+            raise GanvasError(
+                f"{where}.image_size: {settings.image_size} is not allowed; images are generated "
+                f"up to {LARGEST} pixels, and translated up to 256"
+            )
         recipes = {model: params.recipe(dataset, model) for model in params.models}
-        for model in params.translators:
-            params.translator(dataset, model)  # its overrides are checked
         classifier = params.classifier_for(dataset)
         if settings.folder is not None:
             _check_folder(dataset, settings)
@@ -361,11 +408,49 @@ def _check_together(params: Params) -> None:
                 recipe.batch_size, left, f"{dataset} with {model}", recipe.discriminator_steps
             )
         _check_batch(classifier.batch_size, left, f"{dataset}'s classifier")
-    for index, dataset in enumerate(params.matrix.datasets):
-        words = f"matrix.datasets.{index}: unknown data set {dataset!r}"
-        _known(dataset, params.datasets, words)
-    for index, model in enumerate(params.matrix.models):
-        _known(model, params.models, f"matrix.models.{index}: unknown model {model!r}")
+    _check_matrix(params)
+
+
+def _check_matrix(params: Params) -> None:
+    """What is to be made: images, by models that make images, and translations, by such."""
+    matrix = params.matrix
+    for key in ("datasets", "translated"):
+        for index, dataset in enumerate(getattr(matrix, key)):
+            where = f"matrix.{key}.{index}"
+            _known(dataset, params.datasets, f"{where}: unknown data set {dataset!r}")
+            holds = params.datasets[dataset].holds
+            if key == "datasets" and holds != "images":
+                raise GanvasError(
+                    f"{where}: {dataset} has {holds}, to translate; name it in matrix.translated"
+                )
+            if key == "translated" and holds == "images":
+                raise GanvasError(
+                    f"{where}: {dataset} has neither pairs nor domains; name it in matrix.datasets"
+                )
+    for index, model in enumerate(matrix.models):
+        where = f"matrix.models.{index}"
+        _known(model, params.models, f"{where}: unknown model {model!r}")
+        if isinstance(params.models[model], Translating):
+            raise GanvasError(f"{where}: {model} translates; name it in matrix.translations")
+    for name, (dataset, model) in (
+        (n, (t.dataset, t.model)) for n, t in matrix.translations.items()
+    ):
+        where = f"matrix.translations.{name}"
+        if name != f"{dataset}-{model}":
+            raise GanvasError(f"{where}: name it {dataset}-{model}, as its stages are called")
+        _known(dataset, params.datasets, f"{where}.dataset: unknown data set {dataset!r}")
+        _known(model, params.models, f"{where}.model: unknown model {model!r}")
+        if not isinstance(params.models[model], Translating):
+            raise GanvasError(
+                f"{where}.model: {model} translates nothing; name it in matrix.models"
+            )
+        if dataset not in matrix.translated:
+            raise GanvasError(f"{where}.dataset: add {dataset} to matrix.translated, too")
+    for index, dataset in enumerate(matrix.translated):
+        if dataset not in (each.dataset for each in matrix.translations.values()):
+            raise GanvasError(f"matrix.translated.{index}: no translation of {dataset}; add one")
+    if not matrix.datasets and not matrix.translated:
+        raise GanvasError("matrix.datasets: names none; add one")
 
 
 def _check_folder(dataset: str, settings: Dataset) -> None:
@@ -373,9 +458,16 @@ def _check_folder(dataset: str, settings: Dataset) -> None:
     _check_name(dataset, where)
     if dataset in SOURCES:
         raise GanvasError(f"{where}.folder: {dataset} is published; give your images another name")
-    for key in ("of", "made"):
-        if getattr(settings, key) is not None:
-            raise GanvasError(f"{where}.{key}: of published data sets, and this one has a folder")
+    if settings.of is not None:
+        raise GanvasError(f"{where}.of: of published data sets, and this one has a folder")
+    if isinstance(settings.made, list):
+        raise GanvasError(f"{where}.made: {settings.made} are made of published data sets alone")
+    if settings.made is not None and settings.kind != "images":
+        raise GanvasError(
+            f"{where}.made: {settings.made} is made of images, not of {settings.kind}"
+        )
+    if settings.inputs is not None and settings.kind != "pairs":
+        raise GanvasError(f"{where}.inputs: of kind: pairs")
     if settings.validation_images is not None:
         raise GanvasError(
             f"{where}.validation_images: of published data sets; a folder has validation_share"
@@ -431,7 +523,8 @@ def _check_batch(batch_size: int, images: int, where: str, batches: int = 1) -> 
 def _first(error: ValidationError, where: str = "") -> str:
     """The first problem as `key: value: what is allowed`."""
     problem = error.errors()[0]
-    key = ".".join([where] * bool(where) + [str(part) for part in problem["loc"]]) or "the file"
+    places = [str(place) for place in problem["loc"] if place not in (GENERATING, TRANSLATING)]
+    key = ".".join([where] * bool(where) + places) or "the file"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{key}: missing; add it (its default is in the committed params.yaml)"

@@ -10,6 +10,8 @@ PACKAGE = Path(__file__).parent
 # key of a recipe -> the folder below ganvas/ whose modules it may name: one, or several
 FOLDERS = {
     "network": "networks",
+    "generator": "networks/translation",
+    "discriminator": "networks/translation",
     "objective": "training/objectives",
     "penalties": "training/penalties",
     "augment": "training/augmentations",
@@ -21,6 +23,11 @@ FOLDERS = {
 def file(kind: str, name: str) -> str:
     """The module's file, relative to the repository's root."""
     return f"{PACKAGE.name}/{FOLDERS[kind]}/{name}.py"
+
+
+def package(kind: str) -> Any:
+    """What the modules of that kind lie in."""
+    return import_module(f"{PACKAGE.name}.{FOLDERS[kind].replace('/', '.')}")
 
 
 def names(kind: str) -> list[str]:

@@ -13,13 +13,12 @@ from ganvas.workflow.instances import Instance
 def main(instance: Instance) -> None:
     data = instance.data
     with mirror.of_model(instance) as tracker:
-        asked = instance.samples / "classes.npy"
-        found = scoring.score(
-            np.load(instance.samples / "images.npy"),
-            data,
-            np.load(asked) if asked.exists() else None,
-            instance.recipe.horizontal_flips,
+        asked, returned = (
+            np.load(path) if path.exists() else None
+            for path in (instance.samples / f"{name}.npy" for name in ("classes", "returned"))
         )
+        images = np.load(instance.samples / "images.npy")
+        found = scoring.score(images, data, asked, instance.recipe.horizontal_flips, returned)
         warnings = {"warnings": found["warnings"]} if "warnings" in found else {}
         files.write_json(instance.results / "metrics.json", scores.numbers(found) | warnings)
         files.write_csv(instance.results / "scores.csv", *scores.table(found))

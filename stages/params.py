@@ -11,10 +11,12 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ganvas import devices, files, parts
 from ganvas.config import Params
+from ganvas.data import made
 from ganvas.errors import GanvasError
 from ganvas.workflow import instances, modules, paths, pipeline, program
 
@@ -27,27 +29,24 @@ HOLDS = {
     "optimizer": ("make",),
     "method": ("Method",),
 }
-CLASSES = 10
+IMAGES = 10  # of as many classes
 
 
 def main(params: Params) -> None:
     devices.choose(params.device)
     for folder in (modules.LINKS, instances.PLACES):
         shutil.rmtree(folder, ignore_errors=True)
-    for name in params.matrix.datasets:
-        _place(instances.DataSet(params, name))
+    for data in instances.data_sets(params):
+        _place(data)
     for instance in instances.matrix(params):
-        recipe, settings = instance.recipe, instance.data.settings
-        shape = settings.channels, settings.image_size, settings.image_size
-        data = {"images": torch.zeros(CLASSES, *shape, dtype=torch.uint8)}
-        if settings.classes:  # whether a folder has some is not known yet
-            data["labels"] = torch.arange(CLASSES)
+        recipe = instance.recipe
         for kind, names in HOLDS.items():
             for name in parts.named(recipe.model_dump(), kind):
                 _check_part(kind, name, names)
         try:
             # All that a training builds, on images that are none.
-            parts.load("method", recipe.method).Method(recipe, data, params.seed).optimizers()
+            method = parts.load("method", recipe.method).Method
+            method(recipe, _pretended(instance.data), params.seed).optimizers()
         except GanvasError as error:
             where = f"models.{instance.model} on {instance.data.name}"
             raise GanvasError(f"params.yaml: {where}: {error}") from None
@@ -60,6 +59,24 @@ def main(params: Params) -> None:
             )
         modules.link(instance.links, recipe.model_dump())
     files.write_json(Path(pipeline.SETTINGS), params.data_sets())
+
+
+def _pretended(data: instances.DataSet) -> dict[str, torch.Tensor]:
+    """Tensors as those of its training split, of images that are none."""
+    settings = data.settings
+    shape = IMAGES, settings.channels, settings.image_size, settings.image_size
+    images, several = np.zeros(shape, np.uint8), torch.arange(IMAGES)
+    arrays = {"images": images}
+    if isinstance(settings.made, str):
+        arrays["inputs"], arrays["images"] = made.PAIRS[settings.made](images)
+    elif settings.holds == "pairs":
+        arrays["inputs"] = images
+    found = {name: torch.from_numpy(values) for name, values in arrays.items()}
+    if settings.holds == "domains":  # how many a folder has is not known yet
+        found["domains"] = several % (len(settings.made) if settings.made else 2)
+    if settings.classes:  # nor whether it has some
+        found["labels"] = several
+    return found
 
 
 def _place(data: instances.DataSet) -> None:

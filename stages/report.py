@@ -45,6 +45,8 @@ def main(data: DataSet) -> None:
             data.settings.seed_deviation,
             data.class_names,
             report.read_json(own) if own.exists() else None,
+            data.domain_names,
+            data.stage("report"),
         )
         files.write_text(data.page, page)
         print(f"{data.name}: {data.page}")
@@ -55,17 +57,22 @@ def main(data: DataSet) -> None:
 
 def _write_about(instance: Instance) -> None:
     """The model's card and charts, beside the page."""
-    target, title = instance.report, f"{instance.model} on {instance.data.name}"
+    data, target = instance.data, instance.report
+    title = f"{instance.model} on {data.name}"
+    floor = report.read_json(data.results / "floor.json")
     scores = report.read_json(instance.results / "metrics.json")
     chosen = report.read_json(instance.results / "selection.json")
     text = card.page(
-        instance.data.name,
+        data.name,
         instance.model,
         config=report.read_json(instance.config),
         scores=report.read_scores(instance.results),
         selection=chosen,
-        classifier=report.read_json(instance.data.results / "classifier.json"),
+        classifier=report.read_json(data.results / "classifier.json"),
         warnings=scores.get("warnings", ()),
+        data=card.about(data.name, data.settings.of, data.settings.made),
+        baselines=floor.get("baselines"),
+        domains=data.domain_names,
     )
     files.write_text(target / "card.md", text)
     history = report.read_columns(
@@ -76,7 +83,6 @@ def _write_about(instance: Instance) -> None:
     files.write_bytes(target / "losses.png", figures.losses(title, history, chosen))
     files.write_bytes(target / "checkpoint-fid.png", figures.checkpoints(title, scored))
     if "classifier" in scores:
-        floor = report.read_json(instance.data.results / "floor.json")
         shares = scores["classifier"]["histogram"], floor["classifier"]["histogram"]
         files.write_bytes(target / "classes.png", figures.classes(title, *shares))
 
@@ -84,7 +90,7 @@ def _write_about(instance: Instance) -> None:
 def _hash(folder: Path, data: DataSet) -> str:
     # A folder that is not there would get the hash of an empty one.
     if not folder.is_dir():
-        raise GanvasError(f"{folder}: missing; make it with `dvc repro report@{data.name}`")
+        raise GanvasError(f"{folder}: missing; make it with `dvc repro {data.stage('report')}`")
     return provenance.dvc_hash(folder)
 
 

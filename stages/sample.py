@@ -5,8 +5,8 @@ import json
 import numpy as np
 
 from ganvas import devices, files, pictures
-from ganvas.data import datasets
-from ganvas.drawing import sampling
+from ganvas.data import datasets, questions
+from ganvas.drawing import exam
 from ganvas.evaluation.metrics.memorisation import either_way, nearest
 from ganvas.training import checkpoints
 from ganvas.workflow import mirror, program
@@ -25,19 +25,18 @@ def main(instance: Instance) -> None:
             instance.generators / selection["checkpoint"],
             checkpoints.architecture(instance.architecture),
         ).to(device)
-        images = sampling.images(generator, params.evaluate.images, params.seed)
-        files.write_array(folder / "images.npy", images)
-        asked = sampling.asked(generator, len(images), params.seed)
-        (folder / "classes.npy").unlink(missing_ok=True)  # of a recipe that was told them
-        if asked is not None:
-            files.write_array(folder / "classes.npy", asked.numpy())
-        side, shown = params.sample.grid, images[: params.sample.grid**2]
-        if asked is not None:
-            shown = sampling.of_each_class(generator, side, params.seed)
-        pictures.save_png(folder / "grid.png", pictures.grid(shown, side))
-        strip = sampling.interpolation(generator, params.sample.interpolation, params.seed)
-        columns = params.sample.interpolation
-        pictures.save_png(folder / "interpolation.png", pictures.grid(strip, columns))
+        count, seed, show = params.evaluate.images, params.seed, params.sample
+        asked = questions.ask(datasets.tensors(instance.data.normalized, "test"), count, seed)
+        drawn = exam.draw(generator, asked, count, seed, back=True)
+        for name, values in drawn._asdict().items():
+            path = folder / f"{name}.npy"
+            path.unlink(missing_ok=True)  # of a recipe that was told classes
+            if values is not None:
+                files.write_array(path, values)
+        sheets = exam.sheets(generator, asked, drawn, show.grid, show.interpolation, seed)
+        for file, sheet in sheets.items():
+            pictures.save_png(folder / file, sheet)
+        images = drawn.images
         # What the first images look like in the training data: copies would show.
         train = datasets.load(instance.data.normalized, "train").pixels()
         if instance.recipe.horizontal_flips:

@@ -1,13 +1,14 @@
 """Score every checkpoint of a training and take one. Stage `select` of dvc.yaml.
 
 The score is the FID against the validation images, which neither network was trained on: no test
-image takes part in the choice.
+image takes part in the choice. Of images of several domains it is the mean of those within each.
 """
 
 import json
 
 from ganvas import devices, files, progress
-from ganvas.drawing import sampling
+from ganvas.data import datasets, questions
+from ganvas.drawing import exam
 from ganvas.evaluation import features, selection
 from ganvas.evaluation.metrics.frechet import frechet_distance, statistics
 from ganvas.training import checkpoints
@@ -23,13 +24,22 @@ def main(instance: Instance) -> None:
         name = data.extractors[0]
         extractor = extraction.load(data, name, device)
         architecture = checkpoints.architecture(instance.architecture)
-        real = statistics(features.load(data.reference(name), "validation").features)
+        validation = datasets.tensors(data.normalized, "validation")
+        asked = questions.ask(validation, params.select.images, params.seed)
+        targets = asked.targets if asked else None
+        real = features.load(data.reference(name), "validation")
+        sides = [statistics(each.features) for each in real.apart(validation.get("domains"))]
         found = sorted(instance.generators.glob("*.safetensors"))
         scored = []
         for path in progress.each(found, f"select {instance.name}", len(found), "checkpoints"):
             generator = checkpoints.load(path, architecture).to(device)
-            images = sampling.images(generator, params.select.images, params.seed)
-            fid = frechet_distance(*real, *statistics(extractor.extract(images).features))
+            drawn = exam.draw(generator, asked, params.select.images, params.seed)
+            fake = extractor.extract(drawn.images).apart(targets)
+            fids = [
+                frechet_distance(*side, *statistics(each.features))
+                for side, each in zip(sides, fake, strict=True)
+            ]
+            fid = sum(fids) / len(fids)
             scored.append(selection.Scored(*checkpoints.facts(path), path.name, fid))
         scored.sort()  # by epoch: names of files sort 10000 before 9999
         chosen = selection.choose(scored, params.select.rule)

@@ -109,8 +109,7 @@ def _key(instance: Instance, plan: run.Plan, device: torch.device) -> str:
 def _begin(folder: Path, instance: Instance, plan: run.Plan, device: torch.device) -> run.Run:
     params = instance.params
     train, validation = (
-        datasets.load(instance.data.normalized, split).tensors()
-        for split in ("train", "validation")
+        datasets.tensors(instance.data.normalized, split) for split in ("train", "validation")
     )
     precision, longest = params.train.precision, plan.log_every
     engine = Engine(instance.recipe, train, params.seed, device, precision, longest)

@@ -23,12 +23,15 @@ from ganvas import process
 from ganvas.data import download, findings
 
 ROOT = Path(__file__).parents[1]
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+CHROMEDRIVER = shutil.which("chromedriver")
 MIRROR = os.environ.get(download.MIRROR)  # as pytest was started: a test may unset it
 # A worker is given whole files, in this order: the longest first, so that no worker is left alone
 # with one at the end, and what needs `original` not all at once.
 LONGEST = (
     "test_pipeline",
     "test_own_images",
+    "test_translation_pipeline",
     "test_inception_pipeline",
     "test_run",
     "test_lineage",
@@ -169,3 +172,23 @@ def made(repository: Path, _left: list[Files]) -> Path:
         run(repository, "dvc", "repro", "-q")
         _left[0] = files(repository)
     return repository
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    if not CHROMIUM or not CHROMEDRIVER:
+        pytest.skip("chromium and chromedriver are not installed: the page is not looked at")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run"):
+        options.add_argument(f"--{flag}")
+    for flag in ("background-networking", "component-update", "sync", "dev-shm-usage"):
+        options.add_argument(f"--disable-{flag}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(executable_path=CHROMEDRIVER)
+    driver = webdriver.Chrome(options=options, service=service)
+    yield driver
+    driver.quit()

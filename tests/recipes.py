@@ -15,7 +15,7 @@ TOLD = [30, 10, 20]  # training images of each class, for recipes whose networks
 
 def architecture(name: str, **changes: Any) -> Architecture:
     """What the networks of a recipe are built from, for grey images of 28 pixels."""
-    recipe = config.load(ROOT / "params.yaml").models[name]
+    recipe = config.load(ROOT / "params.yaml").generating[name]
     counts = [] if recipe.classes == "none" else TOLD
     facts = {"channels": 1, "image_size": 28, "class_counts": counts}
     return Architecture.read(recipe.model_dump() | facts | changes)

@@ -41,13 +41,13 @@ def few(monkeypatch: pytest.MonkeyPatch, data: Split) -> None:
 
 
 def checks(data: Split, name: str = "gan", precision: str = "float32") -> dict[str, Row]:
-    steps = PARAMS.models[name].discriminator_steps  # as many batches are needed at once
-    recipe = PARAMS.models[name].model_copy(update={"batch_size": 8 if steps == 1 else 3})
+    steps = PARAMS.generating[name].discriminator_steps  # as many batches are needed at once
+    recipe = PARAMS.generating[name].model_copy(update={"batch_size": 8 if steps == 1 else 3})
     rows = gpu.same_training(recipe, data, CPU, precision, iterations=4)
     return {row.what.removeprefix(f"{precision}: "): row for row in rows}
 
 
-@pytest.mark.parametrize("name", PARAMS.models)
+@pytest.mark.parametrize("name", PARAMS.generating)
 @pytest.mark.parametrize("precision", gpu.PRECISIONS)
 def test_every_recipe_passes_every_check(data: Split, name: str, precision: str) -> None:
     rows = checks(data, name, precision)
@@ -134,7 +134,7 @@ class TestParts:
 
         monkeypatch.setattr(gpu, "same_training", breaks)
         monkeypatch.setattr(training, "plain", plain)
-        monkeypatch.setitem(PARAMS.models, "gan", PARAMS.models["gan"].model_copy(update=SMALL))
+        monkeypatch.setitem(PARAMS.models, "gan", PARAMS.generating["gan"].model_copy(update=SMALL))
         rows = list(gpu.of_recipe(PARAMS, "gan", NOWHERE, CPU, time.monotonic() + 60, 2, rounds=1))
         assert rows[1] == ("float32: checks", "RuntimeError: no engine", False)
         assert rows[3].what == "bfloat16: checks"
@@ -154,7 +154,7 @@ class TestParts:
 
     def test_a_whole_training(self, monkeypatch: pytest.MonkeyPatch) -> None:
         small = SMALL | {"epochs": 2}
-        recipe = PARAMS.models["gan"].model_copy(update=small)
+        recipe = PARAMS.generating["gan"].model_copy(update=small)
         monkeypatch.setattr(config.Params, "recipe", lambda *_: recipe)
         (row,) = gpu.whole_training(PARAMS, "gan", NOWHERE, CPU, time.monotonic() + 60)
         assert row.what == "2 epochs of 16 images, made up"
@@ -266,7 +266,7 @@ class TestCommand:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         assert self.run(monkeypatch) == 1
-        parts = [*PARAMS.models, "evaluation", "dcgan-training", "gan-training"]
+        parts = [*PARAMS.generating, "evaluation", "dcgan-training", "gan-training"]
         assert [command[3] for command in started] == parts
         head, empty, _, _, *rows = capsys.readouterr().out.splitlines()
         assert f"torch {torch.__version__}" in head and not empty

@@ -97,7 +97,8 @@ class TestCompletion:
 
     def test_of_a_data_set(self, tmp_path: Path) -> None:
         typed = ("ganvas", "score", "images.npy", "--dataset", "")
-        assert self.completed(ROOT, *typed) == ["digits", "mnist", "fashion_mnist"]
+        published = ["digits", "mnist", "fashion_mnist"]
+        assert self.completed(ROOT, *typed) == [*published, "edges", "inverted", "dresses"]
         assert self.completed(ROOT, *typed[:-1], "fa") == ["fashion_mnist"]
         assert self.completed(tmp_path, *typed) == []  # no params.yaml there
         (tmp_path / "params.yaml").write_text("datasets: {one: {}, two: {}}")

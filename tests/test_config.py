@@ -158,7 +158,8 @@ class TestNames:
         names = parts.names(kind)
         assert names and all(parts.load(kind, name) for name in names)
         wrong: Any = {"penalties": {"zzz": 1.0}, "augment": ["zzz"]}.get(kind, "zzz")
-        assert refusal(f"models.gan.{kind}", wrong).endswith(f"; allowed: {', '.join(names)}")
+        model = "pix2pix" if kind in ("generator", "discriminator") else "gan"
+        assert refusal(f"models.{model}.{kind}", wrong).endswith(f"; allowed: {', '.join(names)}")
 
     def test_asked_for_on_the_command_line(self, root: Path) -> None:
         params = config.load(root / "params.yaml")
@@ -257,7 +258,6 @@ def test_key_like_no_other_is_answered_with_what_is_allowed(refusal: Refusal) ->
         ("datasets.mnist.image_size", 7, "greater than or equal to 8"),
         ("evaluate.images", 99, "greater than or equal to 100"),
         ("sample.interpolation", 1, "greater than or equal to 2"),
-        ("matrix.datasets", [], "at least 1 item"),
         ("matrix.models", [], "at least 1 item"),
         ("datasets.mnist.extractors", [], "at least 1 item"),
         ("models.gan.betas", [0.5], "at least 2 items"),
@@ -461,7 +461,7 @@ class TestOwnImages:
         assert settings.form == ((3, 32, "crop", (255, 255, 255)))
         assert params.recipe("flowers", "dcgan") == params.models["dcgan"]
         found = params.data_sets()["flowers"]
-        assert found["models"].keys() == params.models.keys() | params.translators.keys()
+        assert found["models"].keys() == params.models.keys()
         assert not any(found["models"].values())
         assert found["folder"] == "~/flowers" and found["unreadable_share"] == 0.01
 
@@ -565,8 +565,8 @@ class TestMade:
     def test_a_translator_has_settings_of_its_own(self, edited: Callable[[str, Any], Path]) -> None:
         settings = self.EDGES | {"models": {"pix2pix": {"epochs": 3}}}
         params = config.load(edited("datasets.own", settings))
-        assert params.translator("own", "pix2pix").epochs == 3
-        assert params.translator("mnist", "pix2pix") == params.translators["pix2pix"]
+        assert params.recipe("own", "pix2pix").epochs == 3
+        assert params.recipe("mnist", "pix2pix") == params.models["pix2pix"]
 
     def test_who_is_in_which_domain_may_be_drawn_anew(
         self, given: Callable[..., config.Dataset]
@@ -574,19 +574,64 @@ class TestMade:
         assert given(self.DRESSES | {"split_seed": 7}).split_seed == 7
 
     @pytest.mark.parametrize(
-        ("name", "changes", "said"),
+        ("key", "value", "said"),
         [
-            ("classifier", {}, "translators.classifier: not allowed as a name; it is taken"),
-            ("Big", {}, "translators.Big: not allowed as a name; use small letters, digits and _"),
-            ("own", {"method": "adversarial"}, "translators.own.method: adversarial is for models"),
+            ("pix2pix.latent_dim", 3, "pix2pix: unknown key 'latent_dim'; allowed: method, "),
+            ("gan.pool", 3, "gan: unknown key 'pool'; "),
+            ("stargan.blocks", -1, "stargan.blocks: -1 is not allowed; "),
+            ("pix2pix.generator", "unett", "pix2pix.generator: 'unett' is not allowed; did you"),
+            ("pix2pix.method", "adversarial", "pix2pix.method: adversarial needs a network, not"),
         ],
     )
-    def test_what_no_translator_may_be(
-        self, refusal: Refusal, params: Any, name: str, changes: dict[str, Any], said: str
+    def test_what_translates_has_the_keys_of_its_own_kind(
+        self, refusal: Refusal, key: str, value: object, said: str
     ) -> None:
-        recipe = dict(params["translators"]["pix2pix"]) | changes
-        assert refusal(f"translators.{name}", recipe) == said
+        assert refusal(f"models.{key}", value).startswith(f"models.{said}")
 
-    def test_no_translator_is_called_as_a_model(self, refusal: Refusal, params: Any) -> None:
-        line = refusal("translators.gan", params["translators"]["pix2pix"])
-        assert line == "translators.gan: a name of models too; give it another"
+
+class TestMatrix:
+    """Images by models that make them, translations by those that translate."""
+
+    ONE: ClassVar = {"edges-pix2pix": {"dataset": "edges", "model": "pix2pix"}}
+
+    @pytest.mark.parametrize(
+        ("matrix", "said"),
+        [
+            ({"datasets": ["edges"]}, "datasets.0: edges has pairs, to translate; name it in mat"),
+            ({"datasets": ["dresses"]}, "datasets.0: dresses has domains, to translate; name it"),
+            ({"models": ["pix2pix"]}, "models.0: pix2pix translates; name it in matrix.transl"),
+            ({"translated": ["mnist"]}, "translated.0: mnist has neither pairs nor domains; na"),
+            ({"translated": ["edgse"]}, "translated.0: unknown data set 'edgse'; did you mean"),
+            ({"translated": ["edges"]}, "translated.0: no translation of edges; add one"),
+            ({"translations": ONE}, "translations.edges-pix2pix.dataset: add edges to matrix.tra"),
+            (
+                {"translated": ["edges"], "translations": {"own": ONE["edges-pix2pix"]}},
+                "translations.own: name it edges-pix2pix, as its stages are called",
+            ),
+            (
+                {"translations": {"edges-gan": {"dataset": "edges", "model": "gan"}}},
+                "translations.edges-gan.model: gan translates nothing; name it in matrix.models",
+            ),
+            (
+                {"translations": {"edges-x": {"dataset": "edges", "model": "x"}}},
+                "translations.edges-x.model: unknown model 'x'; allowed: gan, ",
+            ),
+            (
+                {"translations": {"x-pix2pix": {"dataset": "x", "model": "pix2pix"}}},
+                "translations.x-pix2pix.dataset: unknown data set 'x'; allowed: digits, ",
+            ),
+            ({"datasets": []}, "datasets: names none; add one"),
+        ],
+    )
+    def test_what_is_not_allowed(
+        self, refusal: Refusal, params: dict[str, Any], matrix: dict[str, Any], said: str
+    ) -> None:
+        line = refusal("matrix", dict(params["matrix"]) | matrix)
+        assert line.startswith(f"matrix.{said}")
+
+    def test_translations_alone_are_enough(
+        self, edited: Callable[[str, Any], Path], params: dict[str, Any]
+    ) -> None:
+        given = {"datasets": [], "translated": ["edges"], "translations": self.ONE}
+        matrix = config.load(edited("matrix", dict(params["matrix"]) | given)).matrix
+        assert matrix.translations["edges-pix2pix"].model == "pix2pix"

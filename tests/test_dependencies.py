@@ -22,7 +22,9 @@ from ganvas.errors import GanvasError
 from ganvas.workflow import instances, modules, pipeline, provenance
 
 ROOT = Path(__file__).parents[1]
-STAGES: dict[str, dict[str, Any]] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+EVERY: dict[str, dict[str, Any]] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+GROUP = "-translation"  # of stages that do the same for what is translated
+STAGES = {stage: items for stage, items in EVERY.items() if not stage.endswith(GROUP)}
 DATA = ("data/", "models/", "samples/", "results/", "reports/")
 SOURCES = sorted(
     path.relative_to(ROOT).as_posix()
@@ -151,6 +153,20 @@ def test_no_dependency_is_listed_twice(stage: str) -> None:
 def test_stage_runs_the_module_of_its_name_with_its_own_items(stage: str) -> None:
     options = "".join(f" --{name} ${{item.{name}}}" for name in STAGES[stage].get("matrix", {}))
     assert STAGES[stage]["cmd"] == f"python -m stages.{stage}{options}"
+
+
+def test_what_is_translated_goes_through_the_same_stages() -> None:
+    assert EVERY.keys() - STAGES.keys() == {f"{stage}{GROUP}" for stage in STAGES} - {
+        f"params{GROUP}"
+    }
+    for stage, items in EVERY.items():
+        plain = STAGES[stage.removesuffix(GROUP)]
+        if "do" in items:
+            assert items["foreach"] == "${matrix.translations}"
+            assert items["do"] | {"matrix": plain["matrix"]} == plain
+        elif stage not in STAGES:
+            matrix = {"dataset": "${matrix.translated}"}
+            assert items | {"matrix": plain["matrix"]} == plain and items["matrix"] == matrix
 
 
 def test_every_stage_module_has_a_stage_and_every_stage_a_module() -> None:

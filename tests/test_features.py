@@ -3,15 +3,18 @@
 import copy
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from ganvas import devices
+from ganvas import devices, files
 from ganvas.errors import GanvasError
-from ganvas.evaluation import features, measures
+from ganvas.evaluation import classifier, contrastive, features, measures
 from ganvas.evaluation.classifier import Classifier, one_cycle
+from ganvas.evaluation.contrastive import Contrastive
 from ganvas.evaluation.features import Features
 
 CPU = torch.device("cpu")
@@ -58,6 +61,26 @@ def test_colour_is_seen_alike_in_either_layout() -> None:
     with torch.inference_mode():
         expected, logits = network(torch.from_numpy(np.moveaxis(images, -1, 1)))
     close(found, Features(expected, logits.softmax(1)))
+
+
+@pytest.mark.parametrize(
+    ("side", "halved", "left"), [(28, 3, 3), (64, 3, 8), (65, 3, 8), (100, 4, 6), (256, 5, 8)]
+)
+@pytest.mark.parametrize("kind", [Classifier, Contrastive])
+def test_larger_images_are_halved_until_8_pixels_are_left(
+    kind: Any, side: int, halved: int, left: int, tmp_path: Path
+) -> None:
+    network = kind(1, side, 16, *[4] * (kind is Classifier)).eval()
+    assert sum(isinstance(layer, nn.MaxPool2d) for layer in network.convolutions) == halved
+    weights = network.state_dict()
+    assert weights["features.0.weight"].shape == (16, 128 * left**2)
+    files.write_tensors(tmp_path / "kept.safetensors", weights)
+    module = classifier if kind is Classifier else contrastive
+    images = torch.randint(0, 256, (2, 1, side, side), dtype=torch.uint8)
+    with torch.no_grad():
+        assert torch.equal(
+            module.load(tmp_path / "kept.safetensors")(images)[0], network(images)[0]
+        )
 
 
 def test_a_step_is_adamws_at_the_rate_of_the_cycle() -> None:

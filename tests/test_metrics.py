@@ -25,6 +25,7 @@ from ganvas.evaluation.metrics import (
     manifold,
     memorisation,
     modes,
+    truth,
 )
 
 KID = torch_fidelity.metric_kid.kid_features_to_metric
@@ -562,6 +563,13 @@ class TestClasses:
         assert classes.class_accuracy(certain(labels), labels) == 1
         assert classes.class_accuracy(certain(labels), (labels + 1) % 10) == 0
 
+    def test_domain_and_class_by_hand(self):
+        """Two domains of five: of the first 0 to 4, of the second 5 to 9."""
+        rows = certain([0, 6, 9, 3])
+        assert classes.domain_accuracy(rows, [0, 1, 9, 8], 5) == (0.5, 1)
+        assert classes.domain_accuracy(rows, [4, 5, 9, 3], 5) == (1, 0.5)
+        assert classes.domain_accuracy(rows, [0, 6, 9, 2], 1) == (0.75, 1)
+
     def test_fids_are_those_of_each_class_alone(self):
         real, fake = features(300, 8, 1), features(400, 8, 2)
         draws = np.random.default_rng(3)
@@ -727,7 +735,9 @@ def measured(real, fake, pixels, fake_pixels, seed=0):
     labelled = [measures.Labelled(x, torch.arange(len(x.features)) % 3) for x in (real, fake)]
     sides = dict.fromkeys(("features", "probabilities", "classes"), (real, fake))
     sides |= dict.fromkeys(("features of classes", "answers"), labelled)
+    sides["domains"] = [each._replace(classes=1) for each in labelled]
     sides["pixels"] = pixels, fake_pixels
+    sides |= dict.fromkeys(("truth", "cycle"), (fake_pixels[::-1], fake_pixels))
     found = {}
     for measure in measures.MEASURES.values():
         found |= measure.compare(*sides[measure.of], seed)
@@ -750,9 +760,14 @@ class TestRegistry:
         "modes_covered",
         "modes_kl",
         "class_accuracy",
+        "domain_accuracy",
         "class_fid",
         "class_fids",
         "memorisation",
+        "l1",
+        "psnr",
+        "ssim",
+        "cycle_l1",
     )
 
     @pytest.mark.parametrize(
@@ -839,11 +854,70 @@ class TestRegistry:
             "modes_covered": made_of["covered"],
             "modes_kl": made_of["kl"],
             "class_accuracy": classes.class_accuracy(fake.probabilities, asked),
+            "domain_accuracy": classes.class_accuracy(fake.probabilities, asked),
             "class_fid": np.mean(fids),
             "class_fids": fids,
             "memorisation": memorisation.memorisation(made, train, test),
+            "l1": truth.l1(made, made[::-1]),
+            "psnr": truth.psnr(made, made[::-1]),
+            "ssim": truth.ssim(made, made[::-1]),
+            "cycle_l1": truth.l1(made, made[::-1]),
         }
         assert min(found["fid_std"], kid_std, score_std) > 0
+
+    def test_of_several_domains_it_is_the_mean_within_each(self):
+        """Of features alone; two domains that lie apart, and each is met half as well."""
+        real = Features(torch.from_numpy(features(400)), torch.from_numpy(probabilities(400)))
+        fake = Features(
+            torch.from_numpy(features(300, seed=2)), torch.from_numpy(probabilities(300, seed=1))
+        )
+        domains = scores.Domains(torch.arange(400) % 2, torch.arange(300) % 2, classes=5)
+        found = scores.of_features("classifier", real, fake, 3, domains=domains)
+        whole = scores.of_features("classifier", real, fake, 3)
+        each = [
+            scores.of_features(
+                "contrastive",
+                Features(real.features[side::2], real.probabilities[side::2]),
+                Features(fake.features[side::2], fake.probabilities[side::2]),
+                3,
+            )
+            for side in (0, 1)
+        ]
+        assert found["domain_fids"] == [of["fid"] for of in each]
+        for name in each[0]:
+            values = [of[name] for of in each]
+            mean = np.hypot(*values) / 2 if name.endswith("_std") else sum(values) / 2
+            assert found[name] == pytest.approx(mean, rel=1e-12), name
+        for name in ("inception_score", "modes_covered", "histogram"):
+            assert found[name] == whole[name]
+
+    def test_of_domains_their_order_is_nothing_and_their_mix_is_all(self):
+        """Answers in the wrong domain do not help: together they would be as the real ones."""
+        apart = features(200) + np.repeat([[0.0], [9.0]], 100, axis=0).astype(np.float32)
+        real = Features(torch.from_numpy(apart), torch.from_numpy(probabilities(200)))
+        of = torch.arange(200) // 100
+        right = scores.of_features("contrastive", real, real, 0, domains=scores.Domains(of, of, 1))
+        wrong = scores.Domains(of, 1 - of, 1)
+        assert right["fid"] == pytest.approx(0, abs=1e-3)
+        assert scores.of_features("contrastive", real, real, 0, domains=wrong)["fid"] > 100
+
+    def test_the_truth_scores_best(self):
+        made = images(12, 3)
+        given = scores.Translated(made, images(12, 4), images(12, 5))
+        best = scores.perfect(given, 0, cycle=True)
+        assert best.keys() == {"l1", "psnr", "ssim", "cycle_l1"}
+        assert (best["l1"], best["ssim"], best["cycle_l1"]) == (0, 1, 0)
+        found = scores.of_translated(images(12, 6), given, 0)
+        assert found["l1"] == truth.l1(images(12, 6), made)
+        assert found["cycle_l1"] == truth.l1(images(12, 5), images(12, 4))
+        unknown = given._replace(truth=None, returned=None)
+        assert scores.of_translated(made, unknown, 0) == {}
+        assert scores.perfect(unknown, 0, cycle=False) == {}
+
+    def test_small_images_have_no_ssim(self):
+        small = images(5)[:, :10, :10]
+        found = measures.MEASURES["truth"].compare(small, small, 0)
+        assert found.keys() == {"l1", "psnr"}
 
     def test_takes_what_an_extractor_gives_in_inference_mode(self):
         with torch.inference_mode():

@@ -13,7 +13,7 @@ from ganvas import config, networks, parts
 from ganvas.errors import GanvasError
 from ganvas.networks import Architecture, Discriminator, Generator
 
-RECIPES = config.load(Path(__file__).parents[1] / "params.yaml").models
+RECIPES = config.load(Path(__file__).parents[1] / "params.yaml").generating
 CLASSES = 10
 CONDITIONAL = [name for name, recipe in RECIPES.items() if recipe.classes != "none"]
 CONCATENATED = [name for name in CONDITIONAL if RECIPES[name].classes == "concatenated"]

@@ -135,7 +135,7 @@ BY_HAND: dict[str, Make] = {
 @pytest.mark.parametrize("name", parts.names("optimizer"))
 def test_a_recipe_gives_each_its_numbers(name: str) -> None:
     changes = {"betas": [0.3, 0.7], "momentum": 0.8 if name == "sgd" else 0.0}
-    recipe = config.load().models["gan"].model_copy(update=changes)
+    recipe = config.load().generating["gan"].model_copy(update=changes)
     torch.manual_seed(0)
     first = tensors()
     second = [parameter.clone() for parameter in first]
@@ -149,6 +149,6 @@ def test_a_recipe_gives_each_its_numbers(name: str) -> None:
 
 
 def test_adam_has_betas_and_no_momentum() -> None:
-    recipe = config.load().models["gan"].model_copy(update={"momentum": 0.8})
+    recipe = config.load().generating["gan"].model_copy(update={"momentum": 0.8})
     with pytest.raises(GanvasError, match=r"momentum: 0.8 is for sgd, adam has betas; set it to 0"):
         adam.make(tensors(), 0.25, recipe)

@@ -15,7 +15,7 @@ from ganvas.training import overfitting, run
 from ganvas.training.engine import Engine
 from ganvas.training.overfitting import Probe
 
-COMMITTED = config.load(Path(__file__).parents[1] / "params.yaml").models
+COMMITTED = config.load(Path(__file__).parents[1] / "params.yaml").generating
 CPU = torch.device("cpu")
 PLAN = run.Plan(epochs=3, checkpoint_every=3, pictures=[], log_every=4, save_seconds=60)
 CHANGED: dict[str, Any] = {"augment": ["translation", "cutout"], "instance_noise": 0.1}

@@ -138,7 +138,7 @@ def test_a_part_without_what_is_asked_of_it_stops_it(
 
 
 def test_each_recipe_links_all_that_it_names(folder: Path) -> None:
-    everything = list(instances.data_set("mnist").params.models)
+    everything = list(instances.data_set("mnist").params.generating)
     check(matrix__models=everything, matrix__datasets=["mnist"])
     assert links("wgan_gp", "mnist") == LINKS["dcgan"] | SHARED ^ {
         "training/training/objectives/non_saturating.py",
@@ -148,6 +148,61 @@ def test_each_recipe_links_all_that_it_names(folder: Path) -> None:
     assert "training/training/optimizers/sgd.py" in links("gan_2014", "mnist")
     # What a part imports is linked with it.
     assert links("gan_minimax", "mnist") > SHARED
+
+
+def translations(**models: str) -> dict[str, object]:
+    """Of params.yaml's matrix, a model for each data set."""
+    return {
+        "matrix__translated": [*models],
+        "matrix__translations": {
+            f"{dataset}-{model}": {"dataset": dataset, "model": model}
+            for dataset, model in models.items()
+        },
+    }
+
+
+def test_translations_link_networks_and_methods_of_their_own(folder: Path) -> None:
+    check(**translations(edges="pix2pix", inverted="cyclegan", dresses="stargan"))
+    own = "network/networks/translation"
+    found = {
+        model: links(model, dataset)
+        for dataset, model in (("edges", "pix2pix"), ("dresses", "stargan"))
+    }
+    assert {f"{own}/unet.py", f"{own}/patch.py", f"{own}/__init__.py"} <= found["pix2pix"]
+    assert {f"{own}/resnet.py", f"{own}/domains.py"} <= found["stargan"]
+    assert f"{own}/unet.py" not in found["stargan"]
+    assert "training/training/methods/stargan.py" in found["stargan"]
+    assert "training/training/penalties/gradient.py" in found["stargan"]
+    # What generates does not hang on it.
+    assert not any("translation" in link for link in links("gan"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (translations(dresses="cyclegan"), "models.cyclegan on dresses: method: cyclegan needs im"),
+        (translations(edges="stargan"), "models.stargan on edges: method: stargan needs images"),
+        (translations(inverted="pix2pix"), "models.pix2pix on inverted: method: pix2pix needs pa"),
+        (
+            {**translations(edges="pix2pix"), "models__pix2pix__generator": "patch"},
+            "models.pix2pix on edges: generator: patch is not allowed; networks/translation/patch",
+        ),
+    ],
+)
+def test_a_translation_that_does_not_fit_its_data(
+    folder: Path, changes: dict[str, object], said: str
+) -> None:
+    with pytest.raises(GanvasError) as error:
+        check(**changes)
+    assert str(error.value).startswith(f"params.yaml: {said}")
+
+
+def test_pairs_and_domains_of_a_folder_are_checked_before_they_are_read(folder: Path) -> None:
+    (folder / "own").mkdir()
+    own = {"folder": "own", "channels": 3, "image_size": 256}
+    for kind, model in (("pairs", "pix2pix"), ("domains", "cyclegan")):
+        check(datasets__own={**own, "kind": kind}, **translations(own=model))
+        assert links(model, "own")
 
 
 @pytest.mark.parametrize(

@@ -37,12 +37,12 @@ def rows() -> dict[str, list[str]]:
 
 
 def test_the_table_has_every_recipe_once_in_the_order_of_the_file() -> None:
-    assert list(rows()) == list(config.load(PARAMS).models)
+    assert list(rows()) == list(config.load(PARAMS).generating)
 
 
-@pytest.mark.parametrize("model", config.load(PARAMS).models)
+@pytest.mark.parametrize("model", config.load(PARAMS).generating)
 def test_the_table_says_what_a_recipe_changes_and_no_more(model: str) -> None:
-    recipes = config.load(PARAMS).models
+    recipes = config.load(PARAMS).generating
     base, *said = rows()[model] or [model]
     named = {
         key: YAML(typ="safe").load(value) for key, _, value in (s.partition(": ") for s in said)

@@ -21,7 +21,7 @@ from ganvas.training import run as training
 from ganvas.training.engine import Engine
 from ganvas.training.overfitting import Probe
 
-NAMES = [name for name in config.load().models if name not in ("gan", "dcgan")]
+NAMES = [name for name in config.load().generating if name not in ("gan", "dcgan")]
 TINY = {"epochs": 1, "batch_size": 32, "checkpoint_every": 1}
 TOLD = ("cdcgan", "acgan")  # what becomes of their images, too
 

@@ -71,7 +71,7 @@ def test_the_fid_within_each_class_is_that_of_models_that_are_told_classes() -> 
         "acgan": {"classifier": {"class_fids": [5.0, 2.0, NAN]}},
     }
     floor = {"classifier": {"class_fids": [1.0, None, 0.5]}}
-    (section,) = scoreboard.within_classes(floor, metrics, ["zero", "one", "two"])
+    (section,) = scoreboard.within(floor, metrics, "class_fids", ["zero", "one", "two"])
     assert section["models"] == ["cgan", "acgan"]
     shown = [
         [row["name"], *(cell["text"] for cell in row["cells"].values()), row["floor"]]
@@ -83,7 +83,7 @@ def test_the_fid_within_each_class_is_that_of_models_that_are_told_classes() -> 
         ["two", "–", "–", "0.5000"],
     ]
     assert [best(row) for row in section["rows"]] == [["cgan"], ["acgan"], []]
-    assert scoreboard.within_classes(floor, {"gan": metrics["gan"]}, ["zero"]) == []
+    assert scoreboard.within(floor, {"gan": metrics["gan"]}, "class_fids", ["zero"]) == []
 
 
 def test_parameters_have_dotted_keys_and_leave_out_what_is_said_elsewhere() -> None:

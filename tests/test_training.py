@@ -23,7 +23,7 @@ from ganvas.errors import GanvasError
 from ganvas.networks import to_uint8
 from ganvas.training.engine import Engine
 
-COMMITTED = config.load(Path(__file__).parents[1] / "params.yaml").models
+COMMITTED = config.load(Path(__file__).parents[1] / "params.yaml").generating
 RECIPES = tuple(COMMITTED)
 CONDITIONAL = [name for name in RECIPES if COMMITTED[name].classes != "none"]
 CPU = torch.device("cpu")

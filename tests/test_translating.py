@@ -38,7 +38,7 @@ SMALL["pix2pix_l1"] = SMALL["pix2pix"]
 
 def small(name: str, **changes: Any) -> Translating:
     """A recipe of params.yaml, narrow."""
-    return PARAMS.translators[name].merged(SMALL[name] | changes, name)
+    return PARAMS.models[name].merged(SMALL[name] | changes, name)
 
 
 def images(count: int, channels: int, seed: int) -> Tensor:
@@ -352,31 +352,31 @@ class TestExamples:
 
 class TestPictures:
     @pytest.mark.parametrize(
-        ("name", "rows", "channels"),
+        ("name", "columns", "channels"),
         [("pix2pix", 3, 3), ("cyclegan", 6, 1), ("stargan", 5, 3)],
     )
     def test_rows_are_what_was_given_made_and_true(
-        self, name: str, rows: int, channels: int
+        self, name: str, columns: int, channels: int
     ) -> None:
         engine = begin(name)
         drawn = engine.method.draw(engine, engine.first(8))
-        assert drawn.shape == (rows, 8, channels, SIZE, SIZE) and drawn.dtype == torch.uint8
+        assert drawn.shape == (8, columns, channels, SIZE, SIZE) and drawn.dtype == torch.uint8
         given = engine.first(8)
         first = given["inputs" if "inputs" in given else "images"]
-        assert torch.equal(drawn[0], first.expand(-1, channels, -1, -1))
+        assert torch.equal(drawn[:, 0], first.expand(-1, channels, -1, -1))
         if name == "pix2pix":
-            assert torch.equal(drawn[2], given["images"])
+            assert torch.equal(drawn[:, 2], given["images"])
         if name == "cyclegan":
-            assert torch.equal(drawn[3], given["images"])
+            assert torch.equal(drawn[:, 3], given["images"])
             way = networks.from_uint8(given["images"])
             with engine.drawing("generator") as generator:
                 made = networks.to_uint8(generator(way, torch.zeros(8, dtype=torch.int64)))
-            assert torch.equal(drawn[4], made)
+            assert torch.equal(drawn[:, 4], made)
         if name == "stargan":
             with engine.drawing("generator") as generator:
                 told = torch.full((8,), 2)
                 made = networks.to_uint8(generator(networks.from_uint8(first), told))
-            assert torch.equal(drawn[3], made)
+            assert torch.equal(drawn[:, 3], made)
 
 
 @pytest.mark.parametrize(

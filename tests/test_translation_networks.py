@@ -13,11 +13,13 @@ from torch.nn import functional as F
 from ganvas import parts
 from ganvas.errors import GanvasError
 from ganvas.networks import translation
-from ganvas.networks.translation import PerDomain, Translation, Translator, patch, resnet, unet
+from ganvas.networks.translation import Architecture, PerDomain, Translator, patch, resnet, unet
 
-PIX2PIX = Translation("unet", (64, 128, 256, 512), "batch", 0, 0.5, "zeros", 3, 3, 256, 0, False)
-CYCLEGAN = Translation("resnet", (64, 128, 256), "instance", 9, 0.0, "reflect", 3, 3, 256, 0, False)
-STARGAN = Translation("resnet", (64, 128, 256), "instance", 6, 0.0, "zeros", 3, 3, 128, 5, False)
+PIX2PIX = Architecture("unet", (64, 128, 256, 512), "batch", 0, 0.5, "zeros", 3, 3, 256, 0, False)
+CYCLEGAN = Architecture(
+    "resnet", (64, 128, 256), "instance", 9, 0.0, "reflect", 3, 3, 256, 0, False
+)
+STARGAN = Architecture("resnet", (64, 128, 256), "instance", 6, 0.0, "zeros", 3, 3, 128, 5, False)
 PAPERS = [PIX2PIX, CYCLEGAN, STARGAN]
 # The same with few planes, for tests that compute with them.
 SMALL = [
@@ -296,7 +298,7 @@ class TestResnet:
             (STARGAN, 8_430_528),  # the paper's 8.4 M
         ],
     )
-    def test_has_the_papers_parameters(self, architecture: Translation, count: int) -> None:
+    def test_has_the_papers_parameters(self, architecture: Architecture, count: int) -> None:
         assert parameters(translation.build(architecture, seed=0)) == count
 
     @pytest.mark.parametrize("padding", ["reflect", "zeros"])
@@ -343,7 +345,7 @@ class TestResnet:
     @pytest.mark.parametrize("small", SMALL[1:], ids=IDS[1:])
     @pytest.mark.parametrize("sides", [[28, 14, 7], [64, 32, 16], [30, 15, 8], [8, 4, 2]])
     def test_blocks_stand_where_the_side_is_smallest(
-        self, small: Translation, sides: list[int]
+        self, small: Architecture, sides: list[int]
     ) -> None:
         network = translation.build(small._replace(image_size=sides[0], blocks=3), seed=0)
         seen: list[tuple[int, ...]] = []
@@ -468,7 +470,7 @@ class TestDomains:
 class TestEachGenerator:
     @pytest.mark.parametrize("side", [28, 32, 48, 64, 128])
     @each_small
-    def test_shapes_and_range(self, small: Translation, side: int) -> None:
+    def test_shapes_and_range(self, small: Architecture, side: int) -> None:
         facts = {"in_channels": 1, "out_channels": 2, "image_size": side}
         network = stirred(translation.build(small._replace(**facts), seed=0))
         assert isinstance(network, Translator)
@@ -479,7 +481,7 @@ class TestEachGenerator:
         assert made.abs().max() <= 1 and made.min() < -0.5 and made.max() > 0.5
 
     @each_small
-    def test_follows_any_size_that_a_recipe_may_have(self, small: Translation) -> None:
+    def test_follows_any_size_that_a_recipe_may_have(self, small: Architecture) -> None:
         few = small._replace(generator_widths=(2, 2, 2), blocks=1)
         for side in range(8, 65):
             network = translation.build(few._replace(image_size=side), seed=0)
@@ -566,14 +568,14 @@ class TestEach:
 
 class TestTranslation:
     def test_is_read_by_its_names_whatever_else_stands_there(self) -> None:
-        assert Translation.read(STARGAN._asdict() | {"epochs": 3}) == STARGAN
+        assert Architecture.read(STARGAN._asdict() | {"epochs": 3}) == STARGAN
 
-    @pytest.mark.parametrize("key", Translation._fields)
+    @pytest.mark.parametrize("key", Architecture._fields)
     def test_needs_each_of_them(self, key: str) -> None:
         facts = STARGAN._asdict()
         del facts[key]
         with pytest.raises(KeyError, match=key):
-            Translation.read(facts)
+            Architecture.read(facts)
 
     def test_is_no_network_of_a_pair(self) -> None:
         assert "translation" not in parts.names("network")

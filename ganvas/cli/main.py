@@ -12,13 +12,14 @@ from collections.abc import Callable
 
 import typer
 
-from ganvas.cli import draw, freshness, lineage, publish, score, summary
+from ganvas.cli import draw, freshness, lineage, publish, score, summary, translate
 
 NAME = "ganvas"
 COMPLETION = "_GANVAS_COMPLETE"  # by it a shell asks for completions, and a person for the script
 
 app = typer.Typer(
-    help="Draw from trained generators, score images, and follow results to what made them.",
+    help="Draw from trained generators, translate and score images, and follow results to what "
+    "made them.",
     epilog="Run it in the repository's root. `dvc repro` makes what these commands look at.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -49,7 +50,7 @@ def _help(command: Callable[..., bool | None]) -> str:
 
 
 # The function of a command has the name of its module.
-for _module in (draw, score, lineage, summary, freshness, publish):
+for _module in (draw, translate, score, lineage, summary, freshness, publish):
     _command = getattr(_module, _module.__name__.rpartition(".")[2])
     # \b: the lines of the examples stay as they are.
     _epilog = f"\b\nExamples:\n{_module.EXAMPLES}"

@@ -38,13 +38,21 @@ def tensor(pixels: np.ndarray) -> Tensor:
 
 
 def load(folder: Path, split: str) -> Split:
-    """Read `train`, `validation` or `test`. Raises `GanvasError` where the file is not one.
+    """Images and labels of `train`, `validation` or `test`, as `tensors` reads them."""
+    found = tensors(folder, split)
+    return Split(**{name: found[name] for name in Split._fields if name in found})
 
-    What pairs and domains have beside images and labels is left out.
+
+def tensors(folder: Path, split: str) -> dict[str, Tensor]:
+    """Read `train`, `validation` or `test`: `images`, and all that lies beside them.
+
+    That may be `labels`, of pairs `inputs`, uint8 (N, C, H, W), and `domains` and `sources`, int64
+    (N,). Raises `GanvasError` where the file is not one.
     """
     path = folder / f"{split}.safetensors"
     try:
         found = load_file(path)
-        return Split(**{name: found[name] for name in Split._fields if name in found})
-    except (OSError, SafetensorError, TypeError) as error:
+        found["images"]  # there is always one
+    except (OSError, SafetensorError, KeyError) as error:
         raise GanvasError(f"{path}: cannot be read ({error}); run dvc repro normalize") from None
+    return found

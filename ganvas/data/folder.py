@@ -20,9 +20,9 @@ from ganvas import process
 from ganvas.data import decoded, findings, places
 from ganvas.data.decoded import Decoded, Seen
 from ganvas.data.findings import SPLITS, Report
-from ganvas.data.form import Form
+from ganvas.data.form import Form, Kind
 from ganvas.data.naming import few
-from ganvas.data.places import Item, Kind
+from ganvas.data.places import Item
 from ganvas.errors import GanvasError
 
 UNREADABLE = 0.01  # share of the files that may be left out

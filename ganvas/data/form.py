@@ -3,6 +3,7 @@
 from typing import Literal, NamedTuple
 
 Fit = Literal["crop", "pad"]
+Kind = Literal["images", "pairs", "domains"]  # the last two are to be translated
 
 
 class Form(NamedTuple):

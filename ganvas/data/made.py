@@ -120,6 +120,17 @@ def coloured(images: np.ndarray) -> np.ndarray:
     return layout.for_networks(ramp.astype(np.uint8)[layout.for_files(images)])
 
 
+def outlined(images: np.ndarray) -> np.ndarray:
+    """Images uint8 (N, 1, H, W), their outline: of a pixel and the four around it the
+    brightest less the darkest.
+
+    That is the morphological gradient; beyond the rim all is black. Raises
+    `GanvasError` on other images.
+    """
+    _check(images, "outlined", 1)
+    return _in_parts(_gradient, images)
+
+
 def rotated(images: np.ndarray) -> np.ndarray:
     """Images uint8 (N, 1, S, S), a quarter turn to the left. Raises `GanvasError` on others.
 
@@ -136,6 +147,7 @@ DRESSES: dict[str, Dress] = {
     "plain": plain,
     "inverted": inverted,
     "coloured": coloured,
+    "outlined": outlined,
     "rotated": rotated,
 }
 
@@ -149,31 +161,13 @@ def domains(splits: Splits, dresses: Sequence[str], seed: int) -> Splits:
 
     In `train` each source is in one domain, drawn evenly by `seed` and its pixels alone: it stays
     there when others come and go, and of an image that is there twice no pair is seen either. In
-    the other splits every source is in every domain, one after the other; `answer` finds them.
+    the other splits every source is in every domain, one after the other (`questions.answer`).
 
     Raises `GanvasError` on dresses that there are not or that are the same, and on other images.
     """
     if not set(dresses) <= DRESSES.keys() or not len(dresses) == len(set(dresses)) > 1:
         raise GanvasError(f"dresses: {[*dresses]}; give two or more of {', '.join(DRESSES)}")
     return {split: _dressed(split, arrays, dresses, seed) for split, arrays in splits.items()}
-
-
-def answer(sources: np.ndarray, domains: np.ndarray, target: int | np.ndarray) -> np.ndarray:
-    """The rows, int64 (M,), in which the same sources stand in domain `target`.
-
-    `sources` and `domains` int64 (M,) are a split's; `target` is one for all or int64 (M,). Raises
-    `GanvasError` where a source is not in that domain, as in `train`.
-    """
-    rows = np.full((sources.max(initial=0) + 1, domains.max(initial=0) + 1), -1)
-    rows[sources, domains] = np.arange(len(sources))
-    known = np.clip(target, 0, rows.shape[1] - 1)
-    found: np.ndarray = np.where(known == target, rows[sources, known], -1)
-    if (found < 0).any():
-        raise GanvasError(
-            f"answer: {(found < 0).sum():,} of {len(found):,} sources are not in the domain asked "
-            "for; take the validation or test split, where each is in all"
-        )
-    return found
 
 
 def _dressed(
@@ -274,6 +268,12 @@ def _thinned(images: np.ndarray) -> np.ndarray:
                 bits |= neighbour.astype(np.uint8) << bit
             stroke = stroke & ~deletable[bits]
     return np.where(stroke, np.uint8(255), np.uint8(0))
+
+
+def _gradient(images: np.ndarray) -> np.ndarray:
+    cross = [images, *_neighbours(images)[::2]]
+    gradient: np.ndarray = np.maximum.reduce(cross) - np.minimum.reduce(cross)
+    return gradient
 
 
 def _thickened(images: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import json
 import math
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,18 @@ def splits(dataset: str, raw: Path, image_size: int, validation_images: int) -> 
         split: {"images": _resize(images, image_size)[:, None], "labels": labels.astype(np.int64)}
         for split, (images, labels) in parts.items()
     }
+
+
+def label_domains(splits: Splits, domains: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """Label images of several domains by domain and class, in place; the new classes' names.
+
+    What tells these apart says of an image both to which domain it belongs, label // K, and of
+    which of the K classes it is, label % K; K is 1 where there are none.
+    """
+    for arrays in splits.values():
+        labels = arrays.get("labels", np.zeros_like(arrays["domains"]))
+        arrays["labels"] = arrays["domains"] * max(len(classes), 1) + labels
+    return [f"{domain} {name}".strip() for domain in domains for name in classes or [""]]
 
 
 def export_digits(path: Path) -> None:

@@ -24,13 +24,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from ganvas.data import arrays, decoding, pairing
 from ganvas.data.arrays import Images
+from ganvas.data.form import Kind
 from ganvas.data.naming import SPLITS, few
 from ganvas.data.pairing import Lying, Pairs
 from ganvas.errors import GanvasError
@@ -38,8 +39,6 @@ from ganvas.errors import GanvasError
 LARGEST = 1 << 30  # bytes of one image file: more is a mistake, or meant to fill the memory
 READABLE = "a folder, a .zip, a .npz or .npy, or IDX files"
 SPLIT_AND_DOMAIN = re.compile(rf"((?i:{'|'.join(SPLITS)}))[ _-]?([AB])")  # trainA, testB
-
-Kind = Literal["images", "pairs", "domains"]
 
 
 class Item(NamedTuple):

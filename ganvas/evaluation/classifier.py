@@ -5,7 +5,7 @@ compare models on one data set, never across data sets.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -18,12 +18,18 @@ from ganvas import config, seeds
 from ganvas.data.datasets import Split
 from ganvas.errors import GanvasError
 
+SIDE = 8  # of what is left of larger images, in pixels
+
 
 def convolutions(channels: int, image_size: int) -> tuple[nn.Sequential, int]:
-    """Layers from images float (B, channels, H, W) to values (B, N), and N: what is learnt from."""
+    """Layers from images float (B, channels, H, W) to values (B, N), and N: what is learnt from.
+
+    The side is halved, and rounded down, three times, and until it is 8 at most.
+    """
     blocks: list[nn.Module] = []
-    side, inputs = image_size, channels
-    for width in (32, 64, 128):
+    side, inputs, widths = image_size, channels, [32, 64, 128]
+    while widths or side > SIDE:
+        width = widths.pop(0) if widths else inputs
         blocks += [
             nn.Conv2d(inputs, width, 3, padding=1, bias=False),
             nn.MaxPool2d(2),
@@ -32,6 +38,13 @@ def convolutions(channels: int, image_size: int) -> tuple[nn.Sequential, int]:
         ]
         side, inputs = side // 2, width
     return nn.Sequential(*blocks, nn.Flatten()), inputs * side * side
+
+
+def side_of(weights: Mapping[str, Tensor]) -> int:
+    """Of the images that a network with these `convolutions` takes, rounded down."""
+    halvings = sum(values.ndim == 4 for values in weights.values())
+    outputs: int = weights["features.0.weight"].shape[1]
+    return (1 << halvings) * math.isqrt(outputs // 128)
 
 
 class Classifier(nn.Module):
@@ -107,10 +120,9 @@ def load(path: Path) -> Classifier:
     try:
         weights = load_file(path)
         channels = weights["convolutions.0.weight"].shape[1]
-        features, inputs = weights["features.0.weight"].shape
+        features, _ = weights["features.0.weight"].shape
         (classes,) = weights["classes.1.bias"].shape
-        side = 8 * math.isqrt(inputs // 128)  # three times halved, rounded down
-        network = Classifier(channels, side, features, classes)
+        network = Classifier(channels, side_of(weights), features, classes)
         network.load_state_dict(weights)
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError):
         raise GanvasError(

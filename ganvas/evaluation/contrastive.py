@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from ganvas import config, seeds
 from ganvas.errors import GanvasError
-from ganvas.evaluation.classifier import convolutions, one_cycle
+from ganvas.evaluation.classifier import convolutions, one_cycle, side_of
 
 HIDDEN, PROJECTION = 256, 128  # widths of the head that only training has a use for
 TEMPERATURE = 0.5
@@ -153,9 +153,8 @@ def load(path: Path) -> Contrastive:
     try:
         weights = load_file(path)
         channels = weights["convolutions.0.weight"].shape[1]
-        features, outputs = weights["features.0.weight"].shape
-        side = 8 * math.isqrt(outputs // 128)  # three times halved, rounded down
-        network = Contrastive(channels, side, features)
+        features, _ = weights["features.0.weight"].shape
+        network = Contrastive(channels, side_of(weights), features)
         network.load_state_dict(weights)
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError):
         raise GanvasError(

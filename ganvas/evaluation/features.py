@@ -21,6 +21,13 @@ class Features(NamedTuple):
     features: Tensor
     probabilities: Tensor
 
+    def apart(self, domains: Tensor | None) -> "list[Features]":
+        """Those of each domain, int64 (N,) from 0 on; all together where there are none."""
+        if domains is None:
+            return [self]
+        found = (domains == domain for domain in range(int(domains.max()) + 1))
+        return [Features(self.features[rows], self.probabilities[rows]) for rows in found]
+
 
 @torch.inference_mode()
 def extract(

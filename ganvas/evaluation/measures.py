@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganvas.evaluation.features import Features
 from ganvas.evaluation.metrics.arrays import Array
-from ganvas.evaluation.metrics.classes import class_accuracy, class_fids
+from ganvas.evaluation.metrics.classes import class_accuracy, class_fids, domain_accuracy
 from ganvas.evaluation.metrics.frechet import (
     frechet_distance,
     frechet_distance_deviation,
@@ -25,17 +25,29 @@ from ganvas.evaluation.metrics.kernel import kernel_distance
 from ganvas.evaluation.metrics.manifold import manifold
 from ganvas.evaluation.metrics.memorisation import memorisation_from_distances, nearest_distance
 from ganvas.evaluation.metrics.modes import class_histogram, modes
+from ganvas.evaluation.metrics.truth import WINDOW, l1, psnr, ssim
 
 
 class Measure(NamedTuple):
     """`of`: features of any extractor, probabilities of one that knows classes, classes where they
     are the data set's own, or pixels.
 
-    The last two compare images of known classes, `Labelled`: features of each class, and answers,
-    where the extractor's classes are the data set's own.
+    Images of known classes, `Labelled`, are compared by features of each class, and answers, where
+    the extractor's classes are the data set's own; where these are of several domains, by domains.
+    Translated images are compared with the truth, and those of a cycle with what they came from.
     """
 
-    of: Literal["features", "probabilities", "classes", "pixels", "features of classes", "answers"]
+    of: Literal[
+        "features",
+        "probabilities",
+        "classes",
+        "pixels",
+        "features of classes",
+        "answers",
+        "domains",
+        "truth",
+        "cycle",
+    ]
     compare: Callable[[Any, Any, int], dict[str, Any]]
 
 
@@ -51,6 +63,7 @@ class Labelled(NamedTuple):
 
     features: Features
     labels: Tensor  # int64 (N,): what a real image is, or a generated one was asked to be
+    classes: int = 0  # that each domain has: of the first, of the second, …
 
 
 def _frechet(real: Features, fake: Features, seed: int) -> dict[str, float]:
@@ -97,6 +110,23 @@ def _class_accuracy(real: Labelled, fake: Labelled, seed: int) -> dict[str, floa
     return {"class_accuracy": class_accuracy(fake.features.probabilities, fake.labels)}
 
 
+def _domains(real: Labelled, fake: Labelled, seed: int) -> dict[str, float]:
+    of = fake.features.probabilities, fake.labels, fake.classes
+    domain, kept = domain_accuracy(*of)
+    return {"domain_accuracy": domain} | ({"class_kept": kept} if fake.classes > 1 else {})
+
+
+def _truth(real: Array, fake: Array, seed: int) -> dict[str, float]:
+    found = {"l1": l1(fake, real), "psnr": psnr(fake, real)}
+    if min(real.shape[1:3]) >= WINDOW:  # smaller images have no SSIM
+        found["ssim"] = ssim(fake, real)
+    return found
+
+
+def _cycle(real: Array, fake: Array, seed: int) -> dict[str, float]:
+    return {"cycle_l1": l1(fake, real)}
+
+
 def _memorisation(real: RealPixels, fake: Array, seed: int) -> dict[str, float]:
     distance = nearest_distance(fake, real.train)
     return {"memorisation": memorisation_from_distances(distance, real.test_distance)}
@@ -109,6 +139,9 @@ MEASURES = {
     "manifold": Measure("features", _manifold),
     "modes": Measure("classes", _modes),
     "class_accuracy": Measure("answers", _class_accuracy),
+    "domain_accuracy": Measure("domains", _domains),
     "class_fid": Measure("features of classes", _class_fid),
     "memorisation": Measure("pixels", _memorisation),
+    "truth": Measure("truth", _truth),
+    "cycle": Measure("cycle", _cycle),
 }

@@ -1,7 +1,8 @@
 """Every measure on one set of images: what the stages reference and evaluate walk."""
 
+import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -15,28 +16,58 @@ from ganvas.evaluation.metrics.modes import class_histogram
 Scores = dict[str, Any]  # a number by the measure's name; `histogram` is a list
 
 
+class Domains(NamedTuple):
+    """Of images of several domains, which one each real one is of, and the others were to be of.
+
+    int64 (M,) and (N,); `classes` is how many each domain has.
+    """
+
+    real: Tensor
+    fake: Tensor
+    classes: int
+
+
+class Translated(NamedTuple):
+    """What translated images are held against, each (N, H, W) or (N, H, W, 3), uint8.
+
+    The answers that they should be, and with what came of `inputs` and back; None where unknown.
+    """
+
+    truth: np.ndarray | None
+    inputs: np.ndarray
+    returned: np.ndarray | None = None
+
+
 def of_features(
     extractor: str,
     real: Features,
     fake: Features,
     seed: int,
     labels: tuple[Tensor, Tensor] | None = None,
+    domains: Domains | None = None,
 ) -> Scores:
     """The measures that compare features; those of classes only from a network that knows classes.
 
     `labels`, where they are known: what the real images are and the others were asked to be, int64.
+    Where there are `domains` a measure of features is the mean of those within each, a standard
+    deviation that of this mean; `domain_fids` are the FIDs.
     """
     own = extractor == "classifier"  # Inception's 1,008 classes are no data set's here
     knows_classes = own or extractor == "inception"
     kinds = ("features", "probabilities") if knows_classes else ("features",)
-    found = _walk(kinds, real, fake, seed)
+    found = _walk(kinds, real, fake, seed, domains)
     if own:
         found |= _walk(("classes",), real, fake, seed)
         found["histogram"] = histogram(fake)
     if labels is not None:
-        sides = measures.Labelled(real, labels[0]), measures.Labelled(fake, labels[1])
-        found |= _walk(("features of classes",), *sides, seed)
-        found |= _walk(("answers",), *sides, seed) if own else {}
+        classes = domains.classes if domains else 0
+        of_real, of_fake = (
+            measures.Labelled(side, of, classes)
+            for side, of in zip((real, fake), labels, strict=True)
+        )
+        found |= _walk(("features of classes",), of_real, of_fake, seed)
+        told = ("answers", "domains") if domains else ("answers",)
+        found |= _walk(told, of_real, of_fake, seed) if own else {}
     return found
 
 
@@ -46,6 +77,7 @@ def floor(
     train: Features,
     labels: tuple[Tensor, Tensor] | None,
     seed: int,
+    domains: Domains | None = None,
 ) -> Scores:
     """What a perfect generator would score: real training images in the place of generated ones.
 
@@ -53,10 +85,13 @@ def floor(
     classes and its accuracy are those of the test images. `labels` are of both, test first, None
     where there are no classes.
     """
-    found = of_features(extractor, test, train, seed, labels)
+    found = of_features(extractor, test, train, seed, labels, domains)
     if extractor == "classifier" and labels is not None:
         found["histogram"] = histogram(test)
         found["class_accuracy"] = class_accuracy(test.probabilities, labels[0])
+        if domains:
+            unseen = measures.Labelled(test, labels[0], domains.classes)
+            found |= _walk(("domains",), unseen, unseen, seed)
     return found
 
 
@@ -73,12 +108,15 @@ def score(
     real: measures.RealPixels,
     seed: int,
     labels: tuple[Tensor, Tensor] | None = None,
+    domains: Domains | None = None,
+    translated: Translated | None = None,
 ) -> Scores:
     """Every measure of images, by extractor, with what the numbers mean.
 
     Images are uint8 (N, H, W), or in colour (N, H, W, 3).
-    `references` are the features of the real test images by extractor, `labels` are those of
-    `of_features`. Raises `GanvasError` on images that cannot be scored.
+    `references` are the features of the real test images by extractor, `labels` and `domains` are
+    those of `of_features`; images that translate are held against `translated`. Raises
+    `GanvasError` on images that cannot be scored.
     """
     found: Scores = {"images": len(images), "reference": "test", "extractors": {}}
     for extractor in extractors:
@@ -86,9 +124,28 @@ def score(
         found["reference_images"] = len(reference.features)
         found["extractors"][extractor.name] = extractor.sha256
         fake = extractor.extract(images)
-        found[extractor.name] = of_features(extractor.name, reference, fake, seed, labels)
+        found[extractor.name] = of_features(extractor.name, reference, fake, seed, labels, domains)
     found["pixels"] = _walk(("pixels",), real, images, seed)
+    if translated:
+        found["pixels"] |= of_translated(images, translated, seed)
     return found
+
+
+def of_translated(images: np.ndarray, translated: Translated, seed: int) -> Scores:
+    """How near images, as in `score`, are to what they should be."""
+    found: Scores = {}
+    if translated.truth is not None:
+        found |= _walk(("truth",), translated.truth, images, seed)
+    if translated.returned is not None:
+        found |= _walk(("cycle",), translated.inputs, translated.returned, seed)
+    return found
+
+
+def perfect(translated: Translated, seed: int, *, cycle: bool) -> Scores:
+    """What the truth itself scores, and where ways lead back one on which nothing is lost."""
+    back = translated._replace(returned=translated.inputs if cycle else None)
+    images = translated.inputs if translated.truth is None else translated.truth
+    return of_translated(images, back, seed)
 
 
 def numbers(scores: Scores) -> Scores:
@@ -125,11 +182,30 @@ def _groups(scores: Scores) -> list[str]:
     return [*scores["extractors"], "pixels"]
 
 
-def _walk(kinds: tuple[str, ...], real: Any, fake: Any, seed: int) -> Scores:
+def _walk(
+    kinds: tuple[str, ...], real: Any, fake: Any, seed: int, domains: Domains | None = None
+) -> Scores:
     """Of those kinds, in the order of the registry."""
-    return {
-        name: value
-        for measure in measures.MEASURES.values()
-        if measure.of in kinds
-        for name, value in measure.compare(real, fake, seed).items()
-    }
+    found: Scores = {}
+    for measure in measures.MEASURES.values():
+        if measure.of in kinds and measure.of == "features" and domains:
+            found |= _within(measure, real, fake, seed, domains)
+        elif measure.of in kinds:
+            found |= measure.compare(real, fake, seed)
+    return found
+
+
+def _within(
+    measure: measures.Measure, real: Features, fake: Features, seed: int, domains: Domains
+) -> Scores:
+    """The mean of a measure over the domains."""
+    sides = zip(real.apart(domains.real), fake.apart(domains.fake), strict=True)
+    each = [measure.compare(*side, seed) for side in sides]
+    found: Scores = {}
+    for name in each[0]:
+        values = [of_domain[name] for of_domain in each]
+        if name.endswith("_std"):
+            found[name] = math.sqrt(sum(value**2 for value in values)) / len(values)
+        else:
+            found[name] = sum(values) / len(values)
+    return found | ({"domain_fids": [of["fid"] for of in each]} if "fid" in found else {})

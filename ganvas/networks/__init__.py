@@ -39,6 +39,14 @@ class Architecture(NamedTuple):
         """From values by the names above, among others. Raises `KeyError` where one is missing."""
         return cls(**{key: facts[key] for key in cls._fields})
 
+    def words(self) -> str:
+        """What its weights must fit."""
+        kind = "grey" if self.channels == 1 else "colour"
+        return (
+            f"{self.network} with latent_dim {self.latent_dim} and {kind} images of "
+            f"{self.image_size} pixels"
+        )
+
 
 class Inputs(NamedTuple):
     """How many values, or planes of an image, the first layer of each network is given."""
@@ -122,6 +130,11 @@ def build(architecture: Architecture, seed: int) -> tuple[Generator, Discriminat
         torch.default_generator.manual_seed(seed)
         layers = parts.load("network", architecture.network).build(architecture, inputs)
     return Generator(architecture, layers[0]), Discriminator(architecture, layers[1])
+
+
+def generator(architecture: Architecture) -> Generator:
+    """One that waits for its weights. Raises `GanvasError` where it cannot be built so."""
+    return build(architecture, seed=0)[0]
 
 
 def latent(

@@ -245,7 +245,11 @@ def _data(
 def _of_params(name: str, dataset: str | None = None) -> Recipe:
     params = given.params()
     params.check_names(dataset, name)
-    return params.recipe(dataset, name) if dataset else params.models[name]
+    found = params.recipe(dataset, name) if dataset else params.models[name]
+    if not isinstance(found, Recipe):
+        known = ", ".join(params.generating)
+        raise GanvasError(f"{name}: turns images into others; what draws images: {known}")
+    return found
 
 
 @contextmanager

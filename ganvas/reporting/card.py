@@ -28,6 +28,16 @@ DATA = {
     "MIT licence.",
 }
 ELSEWHERE = "Somebody's own images, from the folder that params.yaml names."
+MADE = "Made of {of}, by stage normalize: {made}. {data}"
+
+
+def about(dataset: str, of: str | None = None, made: str | Sequence[str] | None = None) -> str:
+    """What a data set is: published, made `of` a published one, or somebody's own."""
+    if made is None:
+        return DATA.get(dataset, ELSEWHERE)
+    how = f"pairs ({made})" if isinstance(made, str) else f"domains ({', '.join(made)})"
+    source = of or "the images of a folder"
+    return MADE.format(of=source, made=how, data=DATA.get(source, ELSEWHERE))
 
 
 def page(
@@ -39,12 +49,16 @@ def page(
     selection: Mapping[str, Any],
     classifier: Mapping[str, Any],
     warnings: Sequence[str] = (),
+    data: str | None = None,
+    baselines: Mapping[str, Any] | None = None,
+    domains: Sequence[str] = (),
 ) -> str:
-    """The card of the generator that `model` made of `dataset`.
+    """The card of the generator that `model` made of `dataset`, of which `data` says more.
 
     `config` is the training's config.json, `scores` the rows of scores.csv as `csv.DictReader`
     gives them, `selection` selection.json, `classifier` the data set's classifier.json, `warnings`
-    those of metrics.json.
+    those of metrics.json. Of one that translates `baselines` are those of floor.json, and `domains`
+    the names of those that it is told.
     """
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
@@ -55,7 +69,10 @@ def page(
         name=registry.name_of(dataset),
         dataset=dataset,
         model=model,
-        data=DATA.get(dataset, ELSEWHERE),
+        data=DATA.get(dataset, ELSEWHERE) if data is None else data,
+        translates="generator" in config,
+        baselines=baselines or {},
+        domains=domains,
         config=config,
         parameters=parameters(config),
         told=is_told(config),

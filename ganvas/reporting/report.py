@@ -43,6 +43,7 @@ CURVES = {
     "generator": {"generator_loss": "loss"},
     "discriminator": {"discriminator_loss": "loss"},
     "class_loss": {"class_loss": "loss"},
+    "reconstruction": {"reconstruction_loss": "L1"},
     "penalty": {"penalty": "penalty"},
     "probability": {"real_probability": "D(real)", "fake_probability": "D(generated)"},
     "logit": {"real_logit": "real", "fake_logit": "generated"},
@@ -52,14 +53,14 @@ CURVES = {
         "generated_logit": "generated",
     },
 }
-SMALL = ("class_loss", "penalty")
+SMALL = ("class_loss", "penalty", "reconstruction")
 
 
 class Folders(NamedTuple):
     """Where the files of one model lie."""
 
     model: Path  # config.json, history.csv, progress/iteration-NNNNNNN.png
-    samples: Path  # grid.png, interpolation.png and, optionally, nearest.png
+    samples: Path  # grid.png and, optionally, interpolation.png and nearest.png
     results: Path  # metrics.json, scores.csv, selection.json, selection.csv
 
 
@@ -81,13 +82,16 @@ def page(
     seed_deviation: float = 0.0,
     classes: Sequence[str] = (),
     found: Mapping[str, Any] | None = None,
+    domains: Sequence[str] = (),
+    stage: str | None = None,
 ) -> str:
-    """The HTML of the report on `dataset`.
+    """The HTML of the report on `dataset`, which DVC makes as `stage`.
 
     `results` holds floor.json and classifier.json; `models` says for each model, in params.yaml's
     order, where its files are: the page has them in scoreboard.ranked's. `seed_deviation` is
     scoreboard.alike's; `classes` are names, without which numbers stand for them; `found` is what
-    was found among a person's own images (data/findings.py). Raises `GanvasError` when a file is
+    was found among a person's own images (data/findings.py); `domains` are the names of those that
+    images are translated to. Raises `GanvasError` when a file is
     missing or broken.
     """
     environment = Environment(
@@ -101,17 +105,18 @@ def page(
         "percent": scoreboard.percent,
         "picture": _picture,
     }
+    stage = stage or f"report@{dataset}"
     try:
         template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-        content = _content(dataset, results, models, lineage, seed_deviation, classes)
-        return template.render(content | {"found": found})
+        content = _content(dataset, results, models, lineage, seed_deviation, classes, domains)
+        return template.render(content | {"found": found, "stage": stage})
     except FileNotFoundError as error:
         path = error.filename
-        raise GanvasError(f"{path}: missing; make it with `dvc repro report@{dataset}`") from None
+        raise GanvasError(f"{path}: missing; make it with `dvc repro {stage}`") from None
     except OSError as error:
         raise GanvasError(
             f"{error.filename}: cannot be read ({error.strerror}); delete it and make it again "
-            f"with `dvc repro report@{dataset}`"
+            f"with `dvc repro {stage}`"
         ) from None
 
 
@@ -174,6 +179,7 @@ def _content(
     lineage: Lineage,
     seed_deviation: float,
     classes: Sequence[str],
+    domains: Sequence[str],
 ) -> dict[str, Any]:
     """What the template shows."""
     tones = {model: place % TONES for place, model in enumerate(models)}
@@ -185,7 +191,8 @@ def _content(
     selections = {model: _selection(at.results) for model, at in models.items()}
     histories = {model: _history(at.model / "history.csv") for model, at in models.items()}
     differing, agreeing = _parameters(configs)
-    sections = scoreboard.tables(floor, metrics, seed_deviation)
+    baselines = floor.get("baselines", {})
+    sections = scoreboard.tables(floor, metrics, seed_deviation, baselines)
     progress = {model: drawn(at.model / "progress") for model, at in models.items()}
     selection_charts = _selection_charts(selections)
     loss_charts = _loss_charts(histories, {m: of.get("objective") for m, of in configs.items()})
@@ -216,17 +223,34 @@ def _content(
         "distrust": dict.fromkeys(
             warning for scores in metrics.values() for warning in scores.get("warnings", [])
         ),
-        "with_nearest": {
-            model: at for model, at in models.items() if (at.samples / "nearest.png").exists()
+        "baselines": baselines,
+        "columns": {model: _columns(of, domains) for model, of in configs.items()},
+        **{
+            f"with_{name}": {m: at for m, at in models.items() if (at.samples / file).exists()}
+            for name, file in (("nearest", "nearest.png"), ("walks", "interpolation.png"))
         },
         "progress": progress,
         "steps": steps(progress, min(PROGRESS_STEPS, max(PROGRESS_PICTURES // len(models), 2))),
         "log_fid": any(chart["log"] for chart in selection_charts.values()),
         "charts": charts,
         "kinds": {name.rpartition("-")[0] for name in charts},
-        "within_classes": scoreboard.within_classes(floor, metrics, classes),
+        "within_classes": scoreboard.within(floor, metrics, "class_fids", classes),
+        "within_domains": scoreboard.within(floor, metrics, "domain_fids", domains),
         "lineage": lineage,
     }
+
+
+def _columns(config: Mapping[str, Any], domains: Sequence[str]) -> list[str]:
+    """What stands in a row of the pictures of a model that translates; nothing of any other."""
+    if config.get("method") == "pix2pix":
+        return ["input", "output", "truth"]
+    if config.get("method") == "cyclegan":
+        first, second = domains
+        there = [first, f"as {second}", f"{first} again"]
+        return [*there, second, f"as {first}", f"{second} again"]
+    if config.get("method") == "stargan":
+        return ["input", *(f"as {name}" for name in domains)]
+    return []
 
 
 def read_json(path: Path) -> dict[str, Any]:

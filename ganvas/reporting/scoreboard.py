@@ -32,6 +32,13 @@ MEASURES = {
     # Of models that are told classes.
     "class_accuracy": Measure("Accuracy on the asked class", "higher", "share"),
     "class_fid": Measure("Mean FID within a class", "lower"),
+    # Of those that translate.
+    "domain_accuracy": Measure("Accuracy on the asked domain", "higher", "share"),
+    "class_kept": Measure("Class kept", "higher", "share"),
+    "l1": Measure("Mean error (L1)", "lower"),
+    "psnr": Measure("PSNR, dB", "higher"),
+    "ssim": Measure("SSIM", "higher"),
+    "cycle_l1": Measure("Mean error there and back", "lower"),
     "memorisation": Measure("Memorisation", "zero"),
 }
 FIDS = ("fid", "fid_infinity")
@@ -86,9 +93,12 @@ def alike(fids: Mapping[str, float], seed_deviation: float) -> list[str]:
 
 
 def tables(
-    floor: dict[str, Any], metrics: dict[str, dict[str, Any]], seed_deviation: float = 0.0
+    floor: dict[str, Any],
+    metrics: dict[str, dict[str, Any]],
+    seed_deviation: float = 0.0,
+    baselines: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """For each extractor its scores: rows of the floor and each model's value.
+    """For each extractor its scores: rows of the floor, each model's value and each baseline's.
 
     The best is marked, of the FID only where it is one of its own (see `alike`).
     """
@@ -101,23 +111,28 @@ def tables(
             for key in dict.fromkeys([*MEASURES, *found])
             if any(is_number(scores.get(key)) for scores in columns.values())
         ]
+        for row in rows:
+            row["baselines"] = {
+                baseline: _cell(row["measure"].kind, scores.get(name, {}), row["key"])
+                for baseline, scores in (baselines or {}).items()
+            }
         sections.append({"name": name, "about": EXTRACTORS.get(name, name), "rows": rows})
     return sections
 
 
-def within_classes(
-    floor: dict[str, Any], metrics: dict[str, dict[str, Any]], names: Sequence[str]
+def within(
+    floor: dict[str, Any], metrics: dict[str, dict[str, Any]], key: str, names: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """For each extractor that has any, the FID within each class: the floor and each model's.
+    """For each extractor that has any, the FID within each class, or domain: floor and models.
 
-    `names` are the classes'. Models without `class_fids` are left out; a class with too few images
-    has none. The lowest of a class is marked.
+    `key` says which, `names` are theirs. Models without that measure are left out; a class with too
+    few images has none. The lowest of a class is marked.
     """
     sections = []
     for extractor in _extractors(metrics):
-        found = {m: scores.get(extractor, {}).get("class_fids") for m, scores in metrics.items()}
+        found = {m: scores.get(extractor, {}).get(key) for m, scores in metrics.items()}
         columns = {model: fids for model, fids in found.items() if fids}
-        real = floor.get(extractor, {}).get("class_fids") or []
+        real = floor.get(extractor, {}).get(key) or []
         rows = []
         for index, name in enumerate(names):
             of_class = {model: _entry(fids, index) for model, fids in columns.items()}

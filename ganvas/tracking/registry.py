@@ -22,11 +22,14 @@ from ganvas.tracking.runs import GENERATOR_TAG, Job, reading, store
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import Schema
 
 PACKAGE = Path(__file__).parents[1]
-SERVING = Path(__file__).with_name("serving.py")
+SERVING, TRANSLATING = (Path(__file__).with_name(name) for name in ("serving.py", "translating.py"))
 WEIGHTS, FACTS = "generator.safetensors", "config.json"  # of a generator, in an MLflow model
-# What serving.py and the modules it imports need.
+DOMAINS = "domain_names"  # among the facts, of one that is told domains
+# What those two and the modules they import need.
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "ruamel.yaml", "safetensors", "torch")
 EXAMPLE = [{"images": 4, "seed": 0, "class": None}, {"images": 2, "seed": 1, "class": 3}]
 
@@ -52,29 +55,15 @@ def save(
     """Write an MLflow model into `folder`, which must be empty or absent.
 
     `generator` and `classifier` are safetensors files, the latter None where there are no classes;
-    `config` is what stands in architecture.json beside the generator. The folder holds no pickle
-    and no path of this machine.
+    `config` is what stands in architecture.json beside the generator, and where it is told domains
+    what these are called. The folder holds no pickle and no path of this machine.
     """
     import mlflow.pyfunc
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types.schema import AnyType, ColSpec, DataType, Schema, TensorSpec
-    from numpy import dtype
+    from mlflow.models import Model
 
     _without_bars()
-    side, channels = config["image_size"], config["channels"]
-    shape = (side, side) if channels == 1 else (side, side, channels)
-    signature = ModelSignature(
-        inputs=Schema(
-            [
-                ColSpec(DataType.long, "images"),
-                ColSpec(DataType.long, "seed"),
-                # A column of whole numbers with nulls among them fits none of MLflow's number
-                # types; serving.py checks it.
-                ColSpec(AnyType(), "class", required=False),  # type: ignore[no-untyped-call]
-            ]
-        ),
-        outputs=Schema([TensorSpec(dtype("uint8"), (-1, *shape))]),
-    )
+    translates = "in_channels" in config
+    signature = _translating(config) if translates else _drawing(config)
     with TemporaryDirectory() as temporary:
         artifacts = {"generator": Path(temporary, WEIGHTS), "config": Path(temporary, FACTS)}
         shutil.copyfile(generator, artifacts["generator"])
@@ -84,11 +73,11 @@ def save(
         files.write_json(artifacts["config"], dict(config))
         mlflow.pyfunc.save_model(
             folder,
-            python_model=SERVING,
+            python_model=TRANSLATING if translates else SERVING,
             artifacts={name: str(path) for name, path in artifacts.items()},
             code_paths=[str(PACKAGE)],
             signature=signature,
-            input_example=EXAMPLE,
+            input_example=_blank(config) if translates else EXAMPLE,
             pip_requirements=[
                 f"{package}=={version(package).partition('+')[0]}" for package in REQUIREMENTS
             ],
@@ -96,11 +85,62 @@ def save(
     # MLflow notes where the files came from; it loads them from where they are now.
     model = Model.load(folder)
     flavor = model.flavors[mlflow.pyfunc.FLAVOR_NAME]
-    flavor[mlflow.pyfunc.MODEL_CODE_PATH] = "serving.py"
+    flavor[mlflow.pyfunc.MODEL_CODE_PATH] = (TRANSLATING if translates else SERVING).name
     for artifact in flavor["artifacts"].values():
         artifact["uri"] = artifact["path"]
     model.save(str(folder / "MLmodel"))
     files.write_text(folder / CARD, card)
+
+
+def _drawing(config: Mapping[str, Any]) -> "ModelSignature":
+    """A table of what to draw in, images out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
+
+    return ModelSignature(
+        inputs=Schema(
+            [
+                ColSpec(DataType.long, "images"),
+                ColSpec(DataType.long, "seed"),
+                # A column of whole numbers with nulls among them fits none of MLflow's number
+                # types; serving.py checks it.
+                ColSpec(AnyType(), "class", required=False),  # type: ignore[no-untyped-call]
+            ]
+        ),
+        outputs=_images(config["image_size"], config["channels"]),
+    )
+
+
+def _translating(config: Mapping[str, Any]) -> "ModelSignature":
+    """Images in, images out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import DataType, ParamSchema, ParamSpec
+
+    params = [ParamSpec("seed", DataType.long, 0)]
+    if names := config.get(DOMAINS):
+        params.append(ParamSpec("to", DataType.string, names[-1]))
+    return ModelSignature(
+        # Of any size: MLflow says of one that does not fit all of its pixels, translating.py which.
+        inputs=_images(-1, config["in_channels"]),
+        outputs=_images(config["image_size"], config["out_channels"]),
+        params=ParamSchema(params),
+    )
+
+
+def _blank(config: Mapping[str, Any]) -> Any:
+    """An image as it takes them, uint8 (1, H, W) or (1, H, W, 3)."""
+    import numpy as np
+
+    side, channels = config["image_size"], config["in_channels"]
+    return np.zeros((1, side, side, *[3] * (channels == 3)), np.uint8)
+
+
+def _images(side: int, channels: int) -> "Schema":
+    from mlflow.types.schema import Schema, TensorSpec
+    from numpy import dtype
+
+    shape = (side, side) if channels == 1 else (side, side, channels)
+    return Schema([TensorSpec(dtype("uint8"), (-1, *shape))])
 
 
 def publication(

@@ -5,15 +5,15 @@ What network it is of stands in architecture.json beside it.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ganvas import files, networks, parts
 from ganvas.errors import GanvasError
-from ganvas.networks import Architecture, Generator
 
 EMA = "ema."
 ARCHITECTURE = "architecture.json"
@@ -44,13 +44,15 @@ def facts(path: Path) -> Facts:
     return Facts(int(words[0]), int(words[1]), float(words[2]))
 
 
-def architecture(path: Path) -> Architecture:
-    """What the generators of a folder are built from: its architecture.json.
+def architecture(path: Path) -> Any:
+    """What the generators of a folder are built from, its architecture.json: the `Architecture` of
+    their family, `ganvas.networks` or `ganvas.networks.translation`.
 
     Raises `GanvasError` where the file is not one.
     """
     try:
-        found = Architecture.read(json.loads(path.read_text()))
+        facts = json.loads(path.read_text())
+        found = _family(facts).Architecture.read(facts)
     except FileNotFoundError:
         raise GanvasError(
             f"{path}: missing; it says which network the checkpoints beside it are of, keep them "
@@ -58,17 +60,21 @@ def architecture(path: Path) -> Architecture:
         ) from None
     except (KeyError, TypeError, ValueError):
         raise GanvasError(
-            f"{path}: not what a training of this version writes, with "
-            f"{', '.join(Architecture._fields)}; `dvc checkout` or `dvc repro` brings it back"
+            f"{path}: not what a training of this version writes; `dvc checkout` or `dvc repro` "
+            "brings it back"
         ) from None
-    if found.network not in parts.names("network"):
-        known = ", ".join(parts.names("network"))
-        raise GanvasError(f"{path}: network {found.network!r} is not known here; known: {known}")
+    for kind in ("network", "generator"):
+        known = parts.names(kind)
+        for name in set(parts.named(facts, kind)) - set(known):
+            raise GanvasError(
+                f"{path}: {kind} {name!r} is not known here; known: {', '.join(known)}"
+            )
     return found
 
 
-def load(path: Path, architecture: Architecture) -> Generator:
-    """The generator in `path`, in eval mode; its moving average where the file has one.
+def load(path: Path, architecture: Any) -> Any:
+    """The generator in `path`, of the architecture's family, in eval mode; its moving average where
+    the file has one.
 
     Raises `GanvasError` when the weights are not those of this network.
     """
@@ -76,19 +82,23 @@ def load(path: Path, architecture: Architecture) -> Generator:
         tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     averaged = {k.removeprefix(EMA): v for k, v in tensors.items() if k.startswith(EMA)}
     try:
-        generator, _ = networks.build(architecture, seed=0)
+        generator = _family(architecture._asdict()).generator(architecture)
     except GanvasError as error:
         raise GanvasError(f"{path}: {error}") from None
     try:
         generator.load_state_dict(averaged or tensors)
     except RuntimeError:
-        kind = "grey" if architecture.channels == 1 else "colour"
         raise GanvasError(
-            f"{path}: these weights do not fit {architecture.network} with latent_dim "
-            f"{architecture.latent_dim} and {kind} images of {architecture.image_size} pixels; "
-            f"keep it with the {ARCHITECTURE} of its training"
+            f"{path}: these weights do not fit {architecture.words()}; keep it with the "
+            f"{ARCHITECTURE} of its training"
         ) from None
     return generator.eval().requires_grad_(False)
+
+
+def _family(facts: Mapping[str, Any]) -> Any:
+    """The package that builds these networks."""
+    # Who generates need not know of those that translate: an edit there makes none again.
+    return parts.package("generator") if "generator" in facts else networks
 
 
 def _open(path: Path) -> safe_open:

@@ -67,8 +67,11 @@ def share(outputs: Sequence[float]) -> float:
     return (train - validation) / (train - generated) if train > generated else math.nan
 
 
-def warnings(rows: Sequence[Sequence[float]]) -> list[str]:
-    """What the `OUTPUTS`, of all rows of a history, say about how a training ended."""
+def warnings(rows: Sequence[Sequence[float]], augmented: bool = True) -> list[str]:
+    """What the `OUTPUTS`, of all rows of a history, say about how a training ended.
+
+    `augmented` says whether the recipe has a key for augmentations.
+    """
     late = torch.tensor(rows[-max(ROWS, len(rows) // LATE) :], dtype=torch.float64)
     found = share(late.mean(0).tolist())
     if not found >= LEARNT:  # nor where it is not a number
@@ -76,6 +79,10 @@ def warnings(rows: Sequence[Sequence[float]]) -> list[str]:
     return [
         "the discriminator has learnt training images by heart: by its outputs real images that it "
         f"has not seen lie {100 * found:.0f} % of the way from training images to generated ones. "
-        "Set augment: [translation, cutout], which takes more epochs, or train for fewer, lower "
-        "lr_discriminator, add images"
+        + (
+            "Set augment: [translation, cutout], which takes more epochs, or train"
+            if augmented
+            else "Train"
+        )
+        + " for fewer epochs, lower lr_discriminator, add images"
     ]

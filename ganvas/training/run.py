@@ -124,10 +124,14 @@ class Run:
 
     def warnings(self) -> list[str]:
         """What a person should know about how the training went."""
+        if getattr(self.engine.recipe, "adversarial_weight", 1) == 0:
+            return []  # nothing has listened to the discriminator
         found = warnings(self._column("discriminator_loss"))
         if self.probe and len(self.measured):
             rows = self.history(0, complete=True)
-            found += overfitting.warnings([row[-len(overfitting.OUTPUTS) :] for row in rows])
+            augmented = hasattr(self.engine.recipe, "augment")
+            outputs = [row[-len(overfitting.OUTPUTS) :] for row in rows]
+            found += overfitting.warnings(outputs, augmented)
         return found
 
     def export(self, target: Path, config: dict[str, Any]) -> None:

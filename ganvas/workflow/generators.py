@@ -4,21 +4,62 @@ import json
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 from ganvas.errors import GanvasError
 from ganvas.networks import Generator
 from ganvas.tracking import registry
 from ganvas.training import checkpoints
-from ganvas.workflow import paths
+from ganvas.workflow import instances, paths
 
 ALLOWED = "a model's folder (models/<dataset>/<model>), a checkpoint in it, or models:/NAME@ALIAS"
+
+
+class Found(NamedTuple):
+    """A generator, on the CPU, in words which one it is, and what the domains are called that it
+    is told, where it is told some and somebody knows."""
+
+    generator: Any
+    words: str
+    domains: list[str]
 
 
 def load(what: str) -> tuple[Generator, str]:
     """The generator, on the CPU, and in words which one it is.
 
-    Raises `GanvasError` where `what` names none, or its files cannot be read.
+    Raises `GanvasError` where `what` names none that makes images of noise, or its files cannot be
+    read.
     """
+    found = _find(what)
+    if not isinstance(found.generator, Generator):
+        raise GanvasError(f"{what}: makes images of images, as `ganvas translate` does")
+    return found.generator, found.words
+
+
+def load_translating(what: str) -> Found:
+    """The same of one that makes images of images."""
+    found = _find(what)
+    if isinstance(found.generator, Generator):
+        raise GanvasError(f"{what}: makes images of noise, as `ganvas draw` does")
+    return found
+
+
+def domain(found: Found, to: str | None) -> int | None:
+    """Which domain the generator is told, by its name, or by its number where it has none.
+
+    None of one that leads one way. Raises `GanvasError` where the domain has to be named, or there
+    is no such.
+    """
+    names = found.domains or [str(number) for number in range(found.generator.domains)]
+    if not names and to is None:
+        return None
+    if to not in names:
+        wanted = f"name one of {', '.join(names)}" if names else "it leads one way; leave it out"
+        raise GanvasError(f"--to {to}: {wanted}" if to else f"--to: missing; {wanted}")
+    return names.index(to)
+
+
+def _find(what: str) -> Found:
     if what.startswith("models:"):
         with TemporaryDirectory() as temporary:
             version, folder = registry.download(what, paths.ROOT, Path(temporary))
@@ -30,17 +71,18 @@ def load(what: str) -> tuple[Generator, str]:
                     "code it carries: `mlflow models serve` runs that; `dvc repro` registers one "
                     "of this version"
                 ) from None
-            found = checkpoints.load(folder / registry.WEIGHTS, architecture)
-        return found, f"{what}, version {version}"
+            generator = checkpoints.load(folder / registry.WEIGHTS, architecture)
+            names = json.loads((folder / registry.FACTS).read_text()).get(registry.DOMAINS, [])
+        return Found(generator, f"{what}, version {version}", names)
     path = Path(what)
     if path.is_dir():
         checkpoint, how = of_model(path)
-        return _read(checkpoint), f"{checkpoint}, {how}"
+        return Found(_read(checkpoint), f"{checkpoint}, {how}", _domains(checkpoint))
     if not path.exists():
         raise GanvasError(f"{what}: no such file or folder; give {ALLOWED}")
     if path.suffix != ".safetensors":
         raise GanvasError(f"{what}: no checkpoint, which ends in .safetensors; give {ALLOWED}")
-    return _read(path), str(path)
+    return Found(_read(path), str(path), _domains(path))
 
 
 def of_model(folder: Path) -> tuple[Path, str]:
@@ -63,7 +105,18 @@ def of_model(folder: Path) -> tuple[Path, str]:
     return last, f"the last of {len(found)} checkpoints, none is selected yet"
 
 
-def _read(checkpoint: Path) -> Generator:
+def _domains(checkpoint: Path) -> list[str]:
+    """Those of the data set that its model learnt from, as stage `normalize` has named them."""
+    try:
+        *root, _, dataset, _, _, _ = Path(os.path.abspath(checkpoint)).parts  # noqa: PTH100
+        path = Path(*root, "data/normalized", dataset, instances.DOMAINS)
+        names: list[str] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return []
+    return names
+
+
+def _read(checkpoint: Path) -> Any:
     """The generator of a safetensors file, whose architecture lies beside it."""
     architecture = checkpoint.with_name(checkpoints.ARCHITECTURE)
     return checkpoints.load(checkpoint, checkpoints.architecture(architecture))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ganvas import config
-from ganvas.config import Params
+from ganvas.config import Params, Translating
 from ganvas.errors import GanvasError
 from ganvas.workflow import modules
 
@@ -34,6 +34,11 @@ class DataSet:
         self.results = Path("results", name)
         self.report = Path("reports", name)
         self.page = self.report / "index.html"
+        self.group = "-translation" if self.settings.holds != "images" else ""
+
+    def stage(self, stage: str) -> str:
+        """As DVC names that stage of this data set."""
+        return f"{stage}{self.group}@{self.name}"
 
     def split(self, name: str) -> Path:
         """The file of `train`, `validation` or `test`."""
@@ -43,7 +48,7 @@ class DataSet:
     def extractors(self) -> list[str]:
         """Those that params.yaml names; else the one made for it, which hangs on its classes."""
         named = self.settings.extractors
-        return [*named] if named else [self.extractor_weights.stem]
+        return [*named] if named else ["classifier" if self.class_names else "contrastive"]
 
     @property
     def extractor_weights(self) -> Path:
@@ -53,9 +58,8 @@ class DataSet:
         """
         found = sorted(self.made_for_it.glob("*.safetensors"))
         if not found:
-            raise GanvasError(
-                f"{self.made_for_it}: no weights; make them with `dvc repro classifier@{self.name}`"
-            )
+            stage = self.stage("classifier")
+            raise GanvasError(f"{self.made_for_it}: no weights; make them with `dvc repro {stage}`")
         return found[0]
 
     @property
@@ -66,24 +70,44 @@ class DataSet:
             names: list[str] = json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise GanvasError(
-                f"{path}: cannot be read ({error}); run dvc repro normalize@{self.name}"
+                f"{path}: cannot be read ({error}); run dvc repro {self.stage('normalize')}"
             ) from None
         return names
+
+    @property
+    def domain_names(self) -> list[str]:
+        """As `domains` of its images count them; empty where they are of none."""
+        path = self.normalized / DOMAINS
+        names: list[str] = json.loads(path.read_text()) if path.exists() else []
+        return names
+
+    @property
+    def classes_of_a_domain(self) -> int:
+        """How many: the classes are those of the first domain, then of the second, and so on."""
+        return len(self.class_names) // max(len(self.domain_names), 1)
 
     def reference(self, extractor: str) -> Path:
         """The features of its real images."""
         return Path("data/reference", self.name, f"{extractor}.safetensors")
 
     def instances(self) -> "list[Instance]":
-        """One for each model of the matrix."""
-        return [Instance(self, model) for model in self.params.matrix.models]
+        """One for each model that the matrix has for it."""
+        matrix = self.params.matrix
+        translating = [t.model for t in matrix.translations.values() if t.dataset == self.name]
+        return [Instance(self, m) for m in (translating if self.group else matrix.models)]
 
 
 class Instance:
-    """A model of params.yaml on a data set. Raises `GanvasError` on a name that is not there."""
+    """A model of params.yaml on a data set.
+
+    Raises `GanvasError` on a name that is not there, or on a model that such data are not for.
+    """
 
     def __init__(self, data: DataSet, model: str) -> None:
         data.params.check_names(data.name, model)
+        if isinstance(data.params.models[model], Translating) != bool(data.group):
+            what = "translates nothing" if data.group else "translates"
+            raise GanvasError(f"{data.name} has {data.settings.holds}, and {model} {what}")
         self.data, self.model, self.params = data, model, data.params
         self.name = f"{data.name}-{model}"
         self.recipe = data.params.recipe(data.name, model)  # with the data set's own settings
@@ -96,6 +120,10 @@ class Instance:
         self.samples = Path("samples", data.name, model)
         self.results = Path("results", data.name, model)
         self.report = data.report / model  # its card and charts, beside the data set's page
+
+    def stage(self, stage: str) -> str:
+        """As DVC names that stage of this model."""
+        return f"{stage}{self.data.group}@{self.name}"
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -119,7 +147,13 @@ def instance(dataset: str, model: str) -> Instance:
     return Instance(data_set(dataset), model)
 
 
+def data_sets(params: Params) -> list[DataSet]:
+    """All that `dvc repro` makes something of."""
+    names = (*params.matrix.datasets, *params.matrix.translated)
+    return [DataSet(params, name) for name in names]
+
+
 def matrix(params: Params) -> Iterator[Instance]:
     """All that `dvc repro` makes."""
-    for dataset in params.matrix.datasets:
-        yield from DataSet(params, dataset).instances()
+    for data in data_sets(params):
+        yield from data.instances()

@@ -322,7 +322,7 @@ def _trained(
     run: "store.Run", entry: pipeline.Entry, entries: Mapping[str, pipeline.Entry]
 ) -> bool:
     """Whether the run trained the generator that the stage worked on."""
-    train = entries.get(entry.stage.replace(f"{entry.name}@", "train@"))
+    train = entries.get(f"train{entry.stage.removeprefix(entry.name)}")
     generator = run.data.tags.get(store.GENERATOR_TAG)
     return train is not None and generator in train.outs.values()
 
@@ -344,7 +344,8 @@ def _words(run: "store.Run") -> str:
 
 def _stage(stage: str, run: "store.Run") -> str:
     """As DVC names it; by the parameters, since a run's name may have been changed by hand."""
-    return f"{stage}@{run.data.params['dataset']}-{run.data.params['model']}"
+    trained = run.data.tags["dvc.stage"].partition("@")[0].removeprefix("train")
+    return f"{stage}{trained}@{run.data.params['dataset']}-{run.data.params['model']}"
 
 
 def _locked() -> dict[str, pipeline.Entry]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ganvas.config import Recipe
+from ganvas import config
 from ganvas.errors import GanvasError
 from ganvas.reporting import card, scoreboard
 from ganvas.tracking import registry
@@ -161,8 +161,9 @@ def report(tracker: Tracker, instance: Instance) -> None:
         registry.publication(
             registry.name_of(data.name),
             generator,
-            json.loads(instance.architecture.read_text()),
-            data.extractor_weights if data.class_names else None,
+            json.loads(instance.architecture.read_text())
+            | ({registry.DOMAINS: data.domain_names} if data.domain_names else {}),
+            data.extractor_weights if data.class_names and not data.group else None,
             card=(instance.report / "card.md").read_text(),
             generator_hash=provenance.dvc_hash(generator),
             tags={"dataset": data.name, "model": instance.model} | _score(instance),
@@ -235,7 +236,7 @@ def _locked_parameters(train: pipeline.Entry, instance: Instance) -> dict[str, A
     try:
         settings = normalize.params if normalize else {}
         shape = {key: settings[f"datasets.{dataset}.{key}"] for key in ("channels", "image_size")}
-        recipe = Recipe.model_validate(
+        recipe = config.recipe(
             values[f"models.{model}"] | values[f"datasets.{dataset}.models.{model}"]
         )
     except (KeyError, ValidationError):
@@ -276,7 +277,7 @@ def _code(commit: str | None, dirty: bool) -> dict[str, str]:
 def _about(data: DataSet) -> str:
     floor = _floor(data)
     return ABOUT_DATA.format(
-        data=card.DATA.get(data.name, card.ELSEWHERE),
+        data=card.about(data.name, data.settings.of, data.settings.made),
         extractor=data.extractors[0],
         floor=ABOUT_FLOOR.format(fid=floor) if floor else "",
         page=data.page,

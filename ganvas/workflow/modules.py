@@ -34,12 +34,13 @@ NO_DEPENDENCIES = (
         for name in ("instances", "mirror", "modules", "paths", "pipeline", "program", "provenance")
     ),
 )
+NETWORKS = ("network", "generator", "discriminator")
 # By the folder of links: the kinds of parts it is of, and what loads them. What that imports stands
 # in the lists of dvc.yaml wherever the parts are used.
 LINKED = {
-    "network": (("network",), "ganvas/networks/__init__.py"),
+    "network": (NETWORKS, "ganvas/networks/__init__.py"),
     "training": (
-        tuple(kind for kind in parts.FOLDERS if kind != "network"),
+        tuple(kind for kind in parts.FOLDERS if kind not in NETWORKS),
         "ganvas/training/run.py",
     ),
 }

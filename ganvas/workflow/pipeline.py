@@ -13,9 +13,10 @@ from ruamel.yaml.error import YAMLError
 from ganvas.config import Params
 from ganvas.errors import GanvasError
 from ganvas.workflow import modules, provenance
-from ganvas.workflow.instances import DataSet, Instance, matrix
+from ganvas.workflow.instances import DataSet, Instance, data_sets, matrix
 
 PARAMS = "params.yaml"
+FOR_EACH = ("dataset", "model")  # what an entry of matrix.translations has
 SETTINGS = "data/datasets.json"  # of the data sets, defaults filled in: stage params writes it
 
 Recorded = dict[str, dict[str, Any]]  # values by key, by the file that DVC reads them from
@@ -35,7 +36,7 @@ class Entry(NamedTuple):
     @property
     def name(self) -> str:
         """The stage without its data set and model."""
-        return self.stage.partition("@")[0]
+        return bare(self.stage)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -69,7 +70,12 @@ class Declared(NamedTuple):
 
 def named(stage: str, of: Of) -> str:
     """As DVC names a stage of a data set, or of a model on it."""
-    return f"{stage}@{of.name}" if of else stage
+    return of.stage(stage) if of else stage
+
+
+def bare(stage: str) -> str:
+    """A stage, as DVC names it, without what it works on: train@mnist-gan is train."""
+    return stage.partition("@")[0].partition("-")[0]
 
 
 def locked(text: str | None = None) -> dict[str, Entry]:
@@ -95,7 +101,8 @@ def locked(text: str | None = None) -> dict[str, Entry]:
 
 def declared(stage: str, of: Of, values: Any = None) -> Declared:
     """One instance of a stage of dvc.yaml, with the values of params.yaml, read if not given."""
-    values, items = values or _params(), _dvc_yaml()[stage]
+    values, items = values or _params(), _dvc_yaml()[named(stage, of).partition("@")[0]]
+    items = items.get("do", items)
     data = of.data if isinstance(of, Instance) else of
     files = {PARAMS: values, SETTINGS: data.params.data_sets() if data else {}}
     model = of.model if isinstance(of, Instance) else ""
@@ -126,16 +133,14 @@ def declared(stage: str, of: Of, values: Any = None) -> Declared:
 
 def plan(params: Params) -> list[Declared]:
     """Every stage that `dvc repro` would look at, in dvc.yaml's order."""
-    every: dict[tuple[str, ...], list[Of]] = {
-        (): [None],
-        ("dataset",): [DataSet(params, name) for name in params.matrix.datasets],
-        ("dataset", "model"): list(matrix(params)),
-    }
-    values = _params()
+    values, every = _params(), [None, *data_sets(params), *matrix(params)]
+    kinds = {(): type(None), ("dataset",): DataSet, ("dataset", "model"): Instance}
     return [
-        declared(stage, of, values)
+        declared(bare(stage), of, values)
         for stage, items in _dvc_yaml().items()
-        for of in every[tuple(items.get("matrix", ()))]
+        for of in every
+        if isinstance(of, kinds[tuple(items.get("matrix", FOR_EACH if "do" in items else ()))])
+        and named(bare(stage), of).partition("@")[0] == stage
     ]
 
 

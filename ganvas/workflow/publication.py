@@ -20,7 +20,7 @@ from ganvas.errors import GanvasError
 from ganvas.reporting import report, showcase
 from ganvas.tracking import runs
 from ganvas.workflow import freshness, mirror, modules, paths, pipeline, provenance
-from ganvas.workflow.instances import DataSet, Instance, matrix
+from ganvas.workflow.instances import DataSet, Instance
 
 READMES = {"README.md": "en", "README.vi.md": "vi"}
 
@@ -104,7 +104,8 @@ def _facts(entries: Entries, params: Params) -> dict[str, Any]:
     training: dict[str, Any] = {dataset: {} for dataset in params.matrix.datasets}
     seeds: dict[str, Any] = {dataset: {} for dataset in params.matrix.datasets}
     found = list(_experiments())
-    for instance in matrix(params):
+    published = [DataSet(params, dataset) for dataset in params.matrix.datasets]
+    for instance in (instance for data in published for instance in data.instances()):
         dataset, model = instance.data.name, instance.model
         known = before.get("training", {}).get(dataset, {}).get(model)
         training[dataset][model] = _training(entries, instance, known)

@@ -19,6 +19,20 @@ def class_accuracy(probabilities: Array, asked: Array) -> float:
     return float((rows.argmax(axis=1) == _labels(asked, len(rows), "asked for")).mean())
 
 
+def domain_accuracy(probabilities: Array, asked: Array, classes: int) -> tuple[float, float]:
+    """Share of the images in the domain asked for, and share that is of the right class, 0 to 1.
+
+    What a classifier tells apart, (N, K), and what was asked for, (N,), are the `classes` of the
+    first domain, then those of the second, and so on. The first is StarGAN's measure (Choi 2018,
+    arXiv:1711.09020, section 5.4), the second says what is left of an image. Raises `GanvasError`
+    as `class_accuracy`.
+    """
+    rows = arrays.probabilities(probabilities)
+    found, wanted = rows.argmax(axis=1), _labels(asked, len(rows), "asked for")
+    shares = found // classes == wanted // classes, found % classes == wanted % classes
+    return float(shares[0].mean()), float(shares[1].mean())
+
+
 def class_fids(
     real_features: Array, real_labels: Array, fake_features: Array, asked: Array
 ) -> list[float | None]:

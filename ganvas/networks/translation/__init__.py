@@ -17,7 +17,7 @@ from ganvas.errors import GanvasError
 from ganvas.networks import Layers, _blocks
 
 
-class Translation(NamedTuple):
+class Architecture(NamedTuple):
     """What a translating generator is built from, as JSON beside its checkpoints."""
 
     generator: str  # module: unet or resnet
@@ -37,6 +37,14 @@ class Translation(NamedTuple):
         """From values by the names above, among others. Raises `KeyError` where one is missing."""
         return cls(**{key: facts[key] for key in cls._fields})
 
+    def words(self) -> str:
+        """What its weights must fit."""
+        kinds = [{1: "grey", 3: "colour"}[each] for each in (self.in_channels, self.out_channels)]
+        return (
+            f"{self.generator} {list(self.generator_widths)}, from {' to '.join(kinds)} images of "
+            f"{self.image_size} pixels"
+        )
+
 
 class Translator(nn.Sequential):
     """Maps images, float (B, in_channels, H, W), to others, float (B, out_channels, H, W).
@@ -47,7 +55,7 @@ class Translator(nn.Sequential):
 
     _hot: Tensor
 
-    def __init__(self, architecture: Translation, layers: Layers) -> None:
+    def __init__(self, architecture: Architecture, layers: Layers) -> None:
         super().__init__(*layers)
         self.in_channels, self.out_channels = architecture.in_channels, architecture.out_channels
         self.image_size, self.domains = architecture.image_size, architecture.domains
@@ -64,7 +72,7 @@ class Translator(nn.Sequential):
 class PerDomain(nn.ModuleList):
     """A translator to each domain, called as one that is told `domains`, int64 (B,)."""
 
-    def __init__(self, architecture: Translation, translators: Sequence[Translator]) -> None:
+    def __init__(self, architecture: Architecture, translators: Sequence[Translator]) -> None:
         super().__init__(translators)
         self.in_channels, self.out_channels = architecture.in_channels, architecture.out_channels
         self.image_size, self.domains = architecture.image_size, architecture.domains
@@ -74,7 +82,7 @@ class PerDomain(nn.ModuleList):
         return each[domains, torch.arange(len(images), device=images.device)]
 
 
-def build(architecture: Translation, seed: int) -> Translator | PerDomain:
+def build(architecture: Architecture, seed: int) -> Translator | PerDomain:
     """The generator with weights drawn from `seed` alone, on the CPU.
 
     Raises `GanvasError` where it cannot be built so.
@@ -86,7 +94,12 @@ def build(architecture: Translation, seed: int) -> Translator | PerDomain:
     return _built(architecture, seed)
 
 
-def _built(architecture: Translation, seed: int) -> Translator:
+def generator(architecture: Architecture) -> Translator | PerDomain:
+    """One that waits for its weights. Raises `GanvasError` where it cannot be built so."""
+    return build(architecture, seed=0)
+
+
+def _built(architecture: Architecture, seed: int) -> Translator:
     make = _maker("generator", architecture.generator)
     with _drawing_from(seed):
         layers = make(architecture, architecture.in_channels + architecture.domains)
@@ -118,7 +131,7 @@ def discriminator(
 
 def _maker(role: str, name: str) -> Any:
     """The module's function; that there is a module, `config` has checked."""
-    module = parts.load("network", f"translation.{name}")
+    module = parts.load(role, name)
     if not hasattr(module, role):
         raise GanvasError(f"{role}: {name} is not allowed; networks/translation/{name}.py has none")
     return getattr(module, role)

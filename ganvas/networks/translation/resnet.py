@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ganvas.networks import Layers
-from ganvas.networks.translation import Translation, _layers
+from ganvas.networks.translation import Architecture, _layers
 
 
 class Reflection(nn.Module):
@@ -43,7 +43,7 @@ class Residual(nn.Sequential):
         return planes + added
 
 
-def generator(architecture: Translation, inputs: int) -> Layers:
+def generator(architecture: Architecture, inputs: int) -> Layers:
     _layers.one_of("padding", architecture.padding, "reflect", "zeros")
     told, size = architecture.domains > 0, architecture.image_size
     *sides, _ = _layers.sides(size)  # that end with 2: of one pixel InstanceNorm would leave 0

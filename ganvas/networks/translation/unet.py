@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.networks import Layers
-from ganvas.networks.translation import Translation, _layers
+from ganvas.networks.translation import Architecture, _layers
 
 
 class Noise(nn.Module):
@@ -35,7 +35,7 @@ class Skip(nn.Sequential):
         return torch.cat([planes, super().forward(planes)], 1)  # type: ignore[no-untyped-call]
 
 
-def generator(architecture: Translation, inputs: int) -> Layers:
+def generator(architecture: Architecture, inputs: int) -> Layers:
     size, kind = architecture.image_size, architecture.generator_norm
     *above, _ = _layers.sides(size)
     last = len(above) - 1

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from ganvas import networks, parts, seeds
 from ganvas.errors import GanvasError
 from ganvas.networks import translation
-from ganvas.networks.translation import Translation
+from ganvas.networks.translation import Architecture
 from ganvas.training.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from ganvas.config import Translating
 
-DRAWN = 8  # examples of a progress picture, a column each
+DRAWN = 8  # examples of a progress picture, a row each
 
 
 # The keys of a recipe that not every method follows, and what says that it need not.
@@ -43,22 +43,22 @@ def objective(recipe: "Translating", *follows: str) -> Any:
     return found
 
 
-def architecture(recipe: "Translating", facts: Mapping[str, Any]) -> Translation:
+def architecture(recipe: "Translating", facts: Mapping[str, Any]) -> Architecture:
     """Of a recipe's generators; `facts` are what the data say.
 
     That is `in_channels`, `out_channels` and `image_size`, and of domains what is not told none.
     """
     one_way = {"domains": 0, "per_domain": False}
-    return Translation.read(recipe.model_dump() | one_way | dict(facts))
+    return Architecture.read(recipe.model_dump() | one_way | dict(facts))
 
 
-def build(architecture: Translation, seed: int, name: str) -> Any:
+def build(architecture: Architecture, seed: int, name: str) -> Any:
     """A generator, with weights of its own for each name."""
     return translation.build(architecture, seeds.derive(seed, "weights", name))
 
 
 def discriminator(
-    recipe: "Translating", architecture: Translation, seed: int, name: str, channels: int
+    recipe: "Translating", architecture: Architecture, seed: int, name: str, channels: int
 ) -> nn.Module:
     """A recipe's discriminator of images, or of pairs side by side, of that many channels."""
     return translation.discriminator(
@@ -86,8 +86,11 @@ def distance(images: Tensor, others: Tensor) -> Tensor:
     return (images - others).abs().mean()
 
 
-def picture(*rows: Tensor) -> Tensor:
-    """Rows of images, uint8 or float in [-1, 1], (N, C, H, W), as a method draws them."""
-    drawn = [row if row.dtype == torch.uint8 else networks.to_uint8(row) for row in rows]
-    colours = max(row.shape[1] for row in drawn)
-    return torch.stack([row.expand(-1, colours, -1, -1).cpu() for row in drawn])
+def picture(*images: Tensor) -> Tensor:
+    """A row for each example, uint8 (N, K, C, H, W), as a method draws them.
+
+    Of K times N images, (N, C, H, W), uint8 or float in [-1, 1].
+    """
+    drawn = [of if of.dtype == torch.uint8 else networks.to_uint8(of) for of in images]
+    colours = max(each.shape[1] for each in drawn)
+    return torch.stack([each.expand(-1, colours, -1, -1).cpu() for each in drawn], 1)
