@@ -274,7 +274,7 @@ class Dataset(Section):
             "validation_share": self.validation_share,
             "classes": self.classes,
             "unreadable_share": self.unreadable_share,
-            "kind": self.holds,
+            "kind": self.kind,
             "inputs": self.inputs,
         }
 
