@@ -42,6 +42,7 @@ Extractor = Literal["classifier", "contrastive", "inception"]
 # What ganvas/data/made.py makes of a data set: pairs by one of these, or domains by several.
 PAIRS = ("edges", "thick", "grey", "surroundings")
 DRESSES = ("plain", "inverted", "coloured", "outlined", "rotated")
+TAKEN = ("classifier", "identity", "mean", "nearest")  # a folder's name, and baselines
 LARGEST = 64  # pixels a side of images that are made of noise
 RULES = ("best", "last", "lowest_generator_loss")
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -375,10 +376,10 @@ def _check_together(params: Params) -> None:
     """What no single key shows: names that must exist, and settings that must fit the data."""
     for model in params.models:
         # The name becomes a folder beside models/<dataset>/classifier and part of a stage's name.
-        if model == "classifier" or not re.fullmatch("[a-z][a-z0-9_]*", model):
+        if model in TAKEN or not re.fullmatch("[a-z][a-z0-9_]*", model):
             raise GanvasError(
                 f"models.{model}: not allowed as a name; use small letters, digits and _ "
-                "(classifier is taken)"
+                f"({', '.join(TAKEN)} are taken)"
             )
     for model, translator in params.translating.items():
         if translator.method == "adversarial":
@@ -415,6 +416,8 @@ def _check_matrix(params: Params) -> None:
     """What is to be made: images, by models that make images, and translations, by such."""
     matrix = params.matrix
     for key in ("datasets", "translated"):
+        if len(set(getattr(matrix, key))) < len(getattr(matrix, key)):
+            raise GanvasError(f"matrix.{key}: {getattr(matrix, key)} names one twice")
         for index, dataset in enumerate(getattr(matrix, key)):
             where = f"matrix.{key}.{index}"
             _known(dataset, params.datasets, f"{where}: unknown data set {dataset!r}")

@@ -16,16 +16,17 @@ from ganvas.workflow.instances import DataSet
 def main(data: DataSet) -> None:
     params, seed = data.params, data.params.seed
     device = devices.choose(params.device)
-    splits = {
-        split: datasets.load(data.normalized, split) for split in ("train", "validation", "test")
+    tensors = {
+        split: datasets.tensors(data.normalized, split) for split in ("train", "validation", "test")
     }
+    splits = {split: datasets.Split.of(found) for split, found in tensors.items()}
     most = params.evaluate.images
     pretended = splits["train"].first(most)
     labels = None
     if splits["test"].labels is not None and pretended.labels is not None:
         labels = splits["test"].labels, pretended.labels
-    train, test = (datasets.tensors(data.normalized, split) for split in ("train", "test"))
-    asked = questions.ask(test, most, seed)
+    train, test = tensors["train"], tensors["test"]
+    asked = questions.ask(test, most, seed, len(data.domain_names))
     domains, translated = scoring.held_against(data, test, asked)
     extractors = {name: extraction.load(data, name, device) for name in data.extractors}
     floor: scores.Scores = {}
@@ -42,7 +43,8 @@ def main(data: DataSet) -> None:
     if translated:  # the truth itself, and what comes back as it went
         floor["pixels"] |= scores.perfect(translated, seed, cycle=domains is not None)
     pixels = {split: splits[split].pixels() for split in ("test", "train")}
-    floor["test_distance"] = nearest_distance(pixels["test"][:most], pixels["train"])
+    unseen = pixels["test"][:most] if asked else pixels["test"]
+    floor["test_distance"] = nearest_distance(unseen, pixels["train"])
     floor["images"] = len(pretended.images)
     if asked:
         shown = RealPixels(pixels["train"], floor["test_distance"])

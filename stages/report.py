@@ -73,6 +73,7 @@ def _write_about(instance: Instance) -> None:
         data=card.about(data.name, data.settings.of, data.settings.made),
         baselines=floor.get("baselines"),
         domains=data.domain_names,
+        architecture=report.read_json(instance.architecture),
     )
     files.write_text(target / "card.md", text)
     history = report.read_columns(

@@ -26,7 +26,8 @@ def main(instance: Instance) -> None:
             checkpoints.architecture(instance.architecture),
         ).to(device)
         count, seed, show = params.evaluate.images, params.seed, params.sample
-        asked = questions.ask(datasets.tensors(instance.data.normalized, "test"), count, seed)
+        test = datasets.tensors(instance.data.normalized, "test")
+        asked = questions.ask(test, count, seed, len(instance.data.domain_names))
         drawn = exam.draw(generator, asked, count, seed, back=True)
         for name, values in drawn._asdict().items():
             path = folder / f"{name}.npy"

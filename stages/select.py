@@ -25,16 +25,19 @@ def main(instance: Instance) -> None:
         extractor = extraction.load(data, name, device)
         architecture = checkpoints.architecture(instance.architecture)
         validation = datasets.tensors(data.normalized, "validation")
-        asked = questions.ask(validation, params.select.images, params.seed)
+        domains = len(data.domain_names)
+        asked = questions.ask(validation, params.select.images, params.seed, domains)
         targets = asked.targets if asked else None
         real = features.load(data.reference(name), "validation")
-        sides = [statistics(each.features) for each in real.apart(validation.get("domains"))]
+        sides = [
+            statistics(each.features) for each in real.apart(validation.get("domains"), domains)
+        ]
         found = sorted(instance.generators.glob("*.safetensors"))
         scored = []
         for path in progress.each(found, f"select {instance.name}", len(found), "checkpoints"):
             generator = checkpoints.load(path, architecture).to(device)
             drawn = exam.draw(generator, asked, params.select.images, params.seed)
-            fake = extractor.extract(drawn.images).apart(targets)
+            fake = extractor.extract(drawn.images).apart(targets, domains)
             fids = [
                 frechet_distance(*side, *statistics(each.features))
                 for side, each in zip(sides, fake, strict=True)

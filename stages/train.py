@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -80,7 +81,8 @@ def main(instance: Instance) -> None:
                 )
                 sys.exit(program.INTERRUPTED)
             shutil.rmtree(instance.folder, ignore_errors=True)
-            current.export(instance.folder, instance.parameters | {"run": key})
+            facts = instance.parameters | {"run": key} | _given(instance, engine)
+            current.export(instance.folder, facts)
             mirror.trained(tracker, instance)
             mirror.lineage(tracker, "train", instance)
             if seconds := time.monotonic() - began:
@@ -89,6 +91,15 @@ def main(instance: Instance) -> None:
                 print(f"warning: {name}: {warning}", file=sys.stderr)
         mlflow_run.unlink(missing_ok=True)
         run.forget_old_runs(runs)
+
+
+def _given(instance: Instance, engine: Engine) -> dict[str, Any]:
+    """Of one that translates how images were brought to it, and what stands in its pictures."""
+    if not instance.data.group:
+        return {}
+    settings, names = instance.data.settings, instance.data.domain_names
+    form = {"fit": settings.fit, "background": settings.background}
+    return {"given": {**form, "domains": names, "columns": engine.method.columns(names)}}
 
 
 def _key(instance: Instance, plan: run.Plan, device: torch.device) -> str:

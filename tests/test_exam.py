@@ -76,6 +76,16 @@ class TestDraw:
         assert (exam.draw(network, asked, 300, 0).images == first).all()
         assert (exam.draw(network, asked, 300, 1).images != first).any()
 
+    def test_what_becomes_of_an_image_hangs_on_no_other(self) -> None:
+        """Larger: there noise stands in layers of several pixels."""
+        large = generator(UNET._replace(image_size=64, dropout=0.5))
+        stream = torch.Generator().manual_seed(0)
+        shown = torch.randint(0, 256, (6, 1, 64, 64), generator=stream, dtype=torch.uint8)
+        whole = translating.translate(large, shown, None, 0).int()
+        alone = torch.cat([translating.translate(large, each, None, 0) for each in shown.split(1)])
+        assert (whole - alone.int()).abs().max() <= 1
+        assert (whole - translating.translate(large, shown, None, 1).int()).abs().max() > 9
+
     def test_a_sheet_has_an_example_a_row(self) -> None:
         """Input, answer and truth; 24 of them in four blocks, on white."""
         asked = questions(30)
@@ -136,7 +146,8 @@ class TestFolders:
         folder.mkdir()
         assert "no image in it; give .png" in self.refusal(folder)
         self.write(folder, "a.png")
-        assert "the images to translate are there" in self.refusal(folder, "in")
+        for inside in ("in", "in/below"):
+            assert "the images to translate are there" in self.refusal(folder, inside)
         self.write(folder, "a.bmp")
         assert "a.bmp and a.png would both become a.png" in self.refusal(folder)
         (folder / "a.bmp").unlink()

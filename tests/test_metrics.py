@@ -871,7 +871,7 @@ class TestRegistry:
         fake = Features(
             torch.from_numpy(features(300, seed=2)), torch.from_numpy(probabilities(300, seed=1))
         )
-        domains = scores.Domains(torch.arange(400) % 2, torch.arange(300) % 2, classes=5)
+        domains = scores.Domains(torch.arange(400) % 2, torch.arange(300) % 2, 2, classes=5)
         found = scores.of_features("classifier", real, fake, 3, domains=domains)
         whole = scores.of_features("classifier", real, fake, 3)
         each = [
@@ -896,10 +896,30 @@ class TestRegistry:
         apart = features(200) + np.repeat([[0.0], [9.0]], 100, axis=0).astype(np.float32)
         real = Features(torch.from_numpy(apart), torch.from_numpy(probabilities(200)))
         of = torch.arange(200) // 100
-        right = scores.of_features("contrastive", real, real, 0, domains=scores.Domains(of, of, 1))
-        wrong = scores.Domains(of, 1 - of, 1)
+        right = scores.of_features(
+            "contrastive", real, real, 0, domains=scores.Domains(of, of, 2, 1)
+        )
+        wrong = scores.Domains(of, 1 - of, 2, 1)
         assert right["fid"] == pytest.approx(0, abs=1e-3)
         assert scores.of_features("contrastive", real, real, 0, domains=wrong)["fid"] > 100
+
+    def test_a_domain_that_is_a_class_is_said_once(self):
+        side = Features(torch.from_numpy(features(300)), torch.from_numpy(probabilities(300)))
+        of = torch.arange(300) % 3
+        found = {
+            classes: scores.of_features(
+                "classifier",
+                side,
+                side,
+                0,
+                (of, of),
+                scores.Domains(of % 3 // classes, of % 3 // classes, 3 // classes, classes),
+            )
+            for classes in (1, 3)
+        }
+        assert {"class_fid", "class_accuracy", "class_kept"} <= found[3].keys()
+        assert not {"class_fid", "class_accuracy", "class_kept"} & found[1].keys()
+        assert "domain_accuracy" in found[1] and "domain_accuracy" in found[3]
 
     def test_the_truth_scores_best(self):
         made = images(12, 3)

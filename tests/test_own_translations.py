@@ -57,7 +57,7 @@ def test_pairs_that_lie_side_by_side(normalized: Any, tmp_path: Path) -> None:
         for answer, given in zip(split["images"], split["inputs"], strict=True):
             both = np.concatenate([answer.numpy(), given.numpy()], 2).transpose(1, 2, 0)
             assert both.tobytes() in whole
-    asked = questions.ask(found["test"], 99, 0)
+    asked = questions.ask(found["test"], 99, 0, 0)
     assert asked is not None and asked.truth is not None and asked.labels is None
     assert json.loads((tmp_path / "data/normalized/own/classes.json").read_text()) == []
 

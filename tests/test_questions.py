@@ -25,21 +25,21 @@ def dressed(count: int, dresses: list[str], split: str = "test") -> dict[str, Te
 
 
 def test_of_plain_images_there_are_none() -> None:
-    assert questions.ask({"images": images(3), "labels": torch.arange(3)}, 3, 0) is None
+    assert questions.ask({"images": images(3), "labels": torch.arange(3)}, 3, 0, 0) is None
 
 
 class TestPairs:
     @pytest.mark.parametrize("count", [3, 5, 9])
     def test_are_the_first_ones_in_their_order(self, count: int) -> None:
         split = {"inputs": images(5), "images": images(5, 3, 1), "labels": torch.arange(5)}
-        found = questions.ask(split, count, 0)
+        found = questions.ask(split, count, 0, 0)
         assert found is not None and found.origins is None and found.targets is None
         for given, name in ((found.inputs, "inputs"), (found.truth, "images")):
             assert given is not None and torch.equal(given, split[name][:count])
         assert found.labels is not None and found.labels.tolist() == [*range(min(count, 5))]
 
     def test_may_have_no_classes(self) -> None:
-        found = questions.ask({"inputs": images(2), "images": images(2)}, 2, 0)
+        found = questions.ask({"inputs": images(2), "images": images(2)}, 2, 0, 0)
         assert found is not None and found.labels is None
 
 
@@ -48,7 +48,7 @@ class TestDomains:
 
     def test_are_every_image_with_every_other_domain_once(self) -> None:
         split = dressed(5, [*self.DRESSES])
-        found = questions.ask(split, 1000, 0)
+        found = questions.ask(split, 1000, 0, 3)
         assert found is not None and found.targets is not None and found.origins is not None
         assert found.truth is not None and len(found.inputs) == 5 * 3 * 2
         asked = {(x.numpy().tobytes(), int(to)) for x, to in zip(*found[::4], strict=True)}
@@ -59,7 +59,7 @@ class TestDomains:
 
     def test_each_has_the_answer_that_is_known(self) -> None:
         split, plain = dressed(5, [*self.DRESSES]), images(5).numpy()
-        found = questions.ask(split, 20, 0)
+        found = questions.ask(split, 20, 0, 3)
         assert found is not None and found.truth is not None and found.labels is not None
         assert found.targets is not None and found.origins is not None
         for number, target in enumerate(found.targets.tolist()):
@@ -73,7 +73,9 @@ class TestDomains:
 
     def test_the_first_are_the_same_for_every_count_and_hang_on_the_seed(self) -> None:
         split = dressed(20, [*self.DRESSES])
-        few, many, other = (questions.ask(split, *how) for how in ((7, 0), (50, 0), (7, 1)))
+        few, many, other = (
+            questions.ask(split, *how) for how in ((7, 0, 3), (50, 0, 3), (7, 1, 3))
+        )
         assert few is not None and many is not None and other is not None
         for found, of_many in zip(few, many, strict=True):
             assert found is not None and of_many is not None
@@ -81,9 +83,15 @@ class TestDomains:
         assert not torch.equal(few.inputs, other.inputs)
 
     def test_each_domain_is_asked_for_about_as_often(self) -> None:
-        found = questions.ask(dressed(400, [*self.DRESSES]), 600, 0)
+        found = questions.ask(dressed(400, [*self.DRESSES]), 600, 0, 3)
         assert found is not None and found.targets is not None
         assert abs(found.targets.bincount() - 200).max() < 50
+
+    def test_of_a_split_that_lacks_a_domain_it_is_asked_for_all_the_same(self) -> None:
+        split = {"images": images(3), "domains": torch.tensor([0, 0, 1])}
+        found = questions.ask(split, 99, 0, 3)
+        assert found is not None and found.targets is not None
+        assert sorted(found.targets.tolist()) == [0, 1, 1, 2, 2, 2]
 
     def test_without_known_answers_the_domain_is_the_class(self) -> None:
         """As folders of somebody's own images are."""
@@ -91,7 +99,7 @@ class TestDomains:
         arrays = {"test": {name: each.numpy() for name, each in split.items()}}
         assert normalize.label_domains(arrays, ["cats", "dogs"], []) == ["cats", "dogs"]
         split["labels"] = torch.from_numpy(arrays["test"]["labels"])
-        found = questions.ask(split, 10, 0)
+        found = questions.ask(split, 10, 0, 2)
         assert found is not None and found.truth is None and found.targets is not None
         assert found.labels is not None and torch.equal(found.labels, found.targets)
         assert torch.equal(split["labels"], split["domains"]) and len(found.inputs) == 6

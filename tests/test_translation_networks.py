@@ -250,11 +250,18 @@ class TestNoise:
     def test_is_dropout_that_is_never_off(self, training: bool) -> None:
         noise = unet.Noise(0.5).train(training)
         torch.manual_seed(0)
-        dropped = noise(torch.ones(10_000))
+        dropped = noise(torch.ones(1, 10_000))
         assert dropped.unique().tolist() == [0.0, 2.0]
         assert (dropped == 0).float().mean().item() == pytest.approx(0.5, abs=0.02)
-        share = (unet.Noise(0.2).train(training)(torch.ones(10_000)) == 0).float().mean().item()
+        share = (unet.Noise(0.2).train(training)(torch.ones(1, 10_000)) == 0).float().mean().item()
         assert share == pytest.approx(0.2, abs=0.02)
+
+    def test_is_one_for_all_that_are_drawn_together(self) -> None:
+        """So that an image is the same whatever stands beside it."""
+        torch.manual_seed(0)
+        drawn, learnt = (unet.Noise(0.5).train(on)(torch.ones(3, 999)) for on in (False, True))
+        assert torch.equal(drawn[0], drawn[1]) and torch.equal(drawn[0], drawn[2])
+        assert not torch.equal(learnt[0], learnt[1])
 
     def test_differs_from_drawing_to_drawing_and_follows_torchs_seed(self) -> None:
         network = stirred(translation.build(SMALL[0], seed=0)).eval()

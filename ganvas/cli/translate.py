@@ -44,15 +44,14 @@ def translate(
 
     From a model's folder it takes the checkpoint that stage select has taken, else the last one.
     """
-    from ganvas.data.form import Form
     from ganvas.drawing import folders
     from ganvas.workflow import generators
 
     found = generators.load_translating(what)
-    domain, side = generators.domain(found, to), found.generator.image_size
-    form = Form(found.generator.in_channels, side)
+    domain, form = generators.domain(found, to), found.form
     done = folders.translate(found.generator, source, target, form, domain, seed)
-    size = f"{side} × {side} pixels"
+    size = f"{form.image_size} × {form.image_size} pixels"
     if done.fitted:
-        size += f"; {done.fitted:,} had another size: their middle, resized"
+        how = "their middle, resized" if form.fit == "crop" else "resized, with a border"
+        size += f"; {done.fitted:,} had another size: {how}"
     typer.echo(f"{target}: {done.images:,} images by {found.words}, {size}", err=True)

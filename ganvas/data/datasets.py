@@ -1,7 +1,8 @@
 """Normalized data sets on disk and in memory."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -18,6 +19,11 @@ class Split(NamedTuple):
 
     images: Tensor
     labels: Tensor | None = None
+
+    @classmethod
+    def of(cls, found: Mapping[str, Tensor]) -> Self:
+        """Images and labels of what `tensors` has read."""
+        return cls(**{name: found[name] for name in cls._fields if name in found})
 
     def tensors(self) -> dict[str, Tensor]:
         """Those that there are, by name: what an engine is given."""
@@ -38,9 +44,11 @@ def tensor(pixels: np.ndarray) -> Tensor:
 
 
 def load(folder: Path, split: str) -> Split:
-    """Images and labels of `train`, `validation` or `test`, as `tensors` reads them."""
-    found = tensors(folder, split)
-    return Split(**{name: found[name] for name in Split._fields if name in found})
+    """Images and labels of `train`, `validation` or `test`.
+
+    Raises `GanvasError` as `tensors`, which reads them.
+    """
+    return Split.of(tensors(folder, split))
 
 
 def tensors(folder: Path, split: str) -> dict[str, Tensor]:
@@ -54,5 +62,5 @@ def tensors(folder: Path, split: str) -> dict[str, Tensor]:
         found = load_file(path)
         found["images"]  # there is always one
     except (OSError, SafetensorError, KeyError) as error:
-        raise GanvasError(f"{path}: cannot be read ({error}); run dvc repro normalize") from None
+        raise GanvasError(f"{path}: cannot be read ({error}); run dvc repro") from None
     return found

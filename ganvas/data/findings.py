@@ -18,6 +18,7 @@ FEWEST = {
     "validation": (20, "to choose a checkpoint with"),
     "test": (50, "to measure against"),
 }
+OF_A_DOMAIN = 20  # to choose with, and to measure against: fewer have no FID without end
 FEW = {
     "train": (2000, "a discriminator may learn so few by heart"),
     "validation": (200, "so few hardly tell good checkpoints apart"),
@@ -166,6 +167,13 @@ def report(
                 f"{source}: {counts[split]:,} {found.UNIT} {what_for}, of {len(whole):,} that can "
                 f"be read; {fewest} are the least: give more{more}"
             )
+        if place.kind == "domains" and split != "train":
+            poorest = min(groups, key=lambda name: groups[name][split])
+            if groups[poorest][split] < OF_A_DOMAIN:
+                raise GanvasError(
+                    f"{source}: {groups[poorest][split]} {found.UNIT} of {poorest} {what_for}; "
+                    f"{OF_A_DOMAIN} of each domain are the least: give more of it"
+                )
     if place.kind == "domains" and (empty := [n for n, of in groups.items() if not of["train"]]):
         raise GanvasError(
             f"{source}: no image to train on in {few(empty)}; give more of this domain"

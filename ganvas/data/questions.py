@@ -27,29 +27,30 @@ class Questions(NamedTuple):
     targets: Tensor | None = None
 
 
-def ask(split: Mapping[str, Tensor], count: int, seed: int) -> Questions | None:
+def ask(split: Mapping[str, Tensor], count: int, seed: int, domains: int) -> Questions | None:
     """`count` questions of a split, as `ganvas.data.datasets.tensors` reads it, or all there are.
 
-    Of pairs the first ones; of domains some of all images with all domains but their own, drawn by
-    the seed: the first n are the same for every count. None of images that are no such.
+    Of pairs the first ones; of `domains`, as many as the data set has, some of all images with all
+    domains but their own, drawn by the seed: the first n are the same for every count. None of
+    images that are no such.
     """
     if "inputs" in split:
         labels = split["labels"][:count] if "labels" in split else None
         return Questions(split["inputs"][:count], split["images"][:count], labels)
     if "domains" not in split:
         return None
-    images, domains = split["images"], split["domains"]
-    others = int(domains.max())  # as many as a domain has other ones
+    images, of = split["images"], split["domains"]
+    others = domains - 1
     stream = seeds.generator(seed, "questions")
     chosen = torch.randperm(len(images) * others, generator=stream)[:count]
     rows, targets = chosen // others, chosen % others
-    origins = domains[rows]
+    origins = of[rows]
     targets = targets + (targets >= origins).long()
     if "sources" not in split:  # so the domains are all the classes that there are
         return Questions(images[rows], None, targets, origins, targets)
     sources = split["sources"].numpy()
     answers = torch.stack(
-        [torch.from_numpy(answer(sources, domains.numpy(), to)) for to in range(others + 1)]
+        [torch.from_numpy(answer(sources, of.numpy(), to)) for to in range(domains)]
     )
     found = answers[targets, rows]
     labels = split["labels"][found] if "labels" in split else targets

@@ -41,8 +41,7 @@ def translate(
             fitted += sum(other for _, other in read)
             images = torch.from_numpy(np.stack([pixels for pixels, _ in read]))
             told = None if to is None else torch.full((len(images),), to)
-            # Each batch has noise of its own.
-            answers = translating.translate(generator, images, told, seed + done)
+            answers = translating.translate(generator, images, told, seed)
             for name, pixels in zip(batch, layout.for_files(answers.numpy()), strict=True):
                 pictures.save_png(target / names[name], Image.fromarray(pixels))
             bar.at(done * translating.BATCH + len(batch))
@@ -53,7 +52,7 @@ def _names(source: Path, target: Path) -> dict[str, PurePath]:
     """The images below `source`, and what each becomes below `target`."""
     if not source.is_dir():
         raise GanvasError(f"{source}: no such folder; give one of images")
-    if target.resolve() == source.resolve():
+    if target.resolve().is_relative_to(source.resolve()):
         raise GanvasError(f"{target}: the images to translate are there; name another folder")
     names = {name: PurePath(name).with_suffix(".png") for name in places.folder(source)}
     names = {name: path for name, path in names.items() if places.is_image(name)}

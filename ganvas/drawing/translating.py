@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ganvas import layout, networks, pictures, seeds
 from ganvas.data.questions import Questions
 
-BATCH = 250  # fixed: matrix products of another shape may round differently
+BATCH = 250
 ROWS, BLOCKS = 6, 4  # of a sheet: examples below each other, and how many such side by side
 BETWEEN = 12  # pixels from block to block
 PAPER = 255
@@ -18,17 +18,18 @@ PAPER = 255
 def translate(generator: nn.Module, inputs: Tensor, targets: Tensor | None, seed: int) -> Tensor:
     """Images uint8 (N, C, H, W) on the CPU, of `inputs`, uint8 (N, C', H, W).
 
-    The generator is of `ganvas.networks.translation`; `targets`, int64 (N,), are the domains to
-    translate to, where it is told them. The noise of its layers, where there is some, is drawn from
-    `seed`.
+    The generator, in eval mode, is of `ganvas.networks.translation`; `targets`, int64 (N,), are the
+    domains to translate to, where it is told them. The noise of its layers, where there is some, is
+    drawn from `seed`, one for all images: what becomes of one hangs on no other, but for the last
+    bit where products of other shapes are rounded otherwise.
     """
     device = next(generator.parameters()).device
     batches = inputs.split(BATCH)
     told = [()] * len(batches) if targets is None else [(each,) for each in targets.split(BATCH)]
     drawn = []
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seeds.derive(seed, "translations"))
         for images, domains in zip(batches, told, strict=True):
+            torch.manual_seed(seeds.derive(seed, "translations"))
             given = networks.from_uint8(images.to(device))
             translated = generator(given, *(each.to(device) for each in domains))
             drawn.append(networks.to_uint8(translated).cpu())

@@ -21,11 +21,11 @@ class Features(NamedTuple):
     features: Tensor
     probabilities: Tensor
 
-    def apart(self, domains: Tensor | None) -> "list[Features]":
-        """Those of each domain, int64 (N,) from 0 on; all together where there are none."""
+    def apart(self, domains: Tensor | None, count: int) -> "list[Features]":
+        """Those of each of `count` domains, int64 (N,); all together where there are none."""
         if domains is None:
             return [self]
-        found = (domains == domain for domain in range(int(domains.max()) + 1))
+        found = (domains == domain for domain in range(count))
         return [Features(self.features[rows], self.probabilities[rows]) for rows in found]
 
 
@@ -66,4 +66,4 @@ def load(path: Path, split: str) -> Features:
         with safe_open(path, framework="pt") as file:
             return Features(*(file.get_tensor(f"{split}.{field}") for field in Features._fields))
     except (OSError, SafetensorError) as error:
-        raise GanvasError(f"{path}: cannot be read ({error}); run dvc repro reference") from None
+        raise GanvasError(f"{path}: cannot be read ({error}); run dvc repro") from None

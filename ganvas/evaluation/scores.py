@@ -19,11 +19,12 @@ Scores = dict[str, Any]  # a number by the measure's name; `histogram` is a list
 class Domains(NamedTuple):
     """Of images of several domains, which one each real one is of, and the others were to be of.
 
-    int64 (M,) and (N,); `classes` is how many each domain has.
+    int64 (M,) and (N,); `total` is how many there are, `classes` how many each has.
     """
 
     real: Tensor
     fake: Tensor
+    total: int
     classes: int
 
 
@@ -65,9 +66,13 @@ def of_features(
             measures.Labelled(side, of, classes)
             for side, of in zip((real, fake), labels, strict=True)
         )
-        found |= _walk(("features of classes",), of_real, of_fake, seed)
-        told = ("answers", "domains") if domains else ("answers",)
-        found |= _walk(told, of_real, of_fake, seed) if own else {}
+        # Where a domain is a class by itself, all of that is said of the domains.
+        told: tuple[str, ...] = () if classes == 1 else ("features of classes",)
+        if own:
+            told += () if classes == 1 else ("answers",)
+            told += ("domains",) if domains else ()
+        for kind in told:
+            found |= _walk((kind,), of_real, of_fake, seed)
     return found
 
 
@@ -88,7 +93,8 @@ def floor(
     found = of_features(extractor, test, train, seed, labels, domains)
     if extractor == "classifier" and labels is not None:
         found["histogram"] = histogram(test)
-        found["class_accuracy"] = class_accuracy(test.probabilities, labels[0])
+        if "class_accuracy" in found:
+            found["class_accuracy"] = class_accuracy(test.probabilities, labels[0])
         if domains:
             unseen = measures.Labelled(test, labels[0], domains.classes)
             found |= _walk(("domains",), unseen, unseen, seed)
@@ -199,7 +205,8 @@ def _within(
     measure: measures.Measure, real: Features, fake: Features, seed: int, domains: Domains
 ) -> Scores:
     """The mean of a measure over the domains."""
-    sides = zip(real.apart(domains.real), fake.apart(domains.fake), strict=True)
+    total = domains.total
+    sides = zip(real.apart(domains.real, total), fake.apart(domains.fake, total), strict=True)
     each = [measure.compare(*side, seed) for side in sides]
     found: Scores = {}
     for name in each[0]:

@@ -28,6 +28,7 @@ DATA = {
     "MIT licence.",
 }
 ELSEWHERE = "Somebody's own images, from the folder that params.yaml names."
+KINDS = {1: "grey", 3: "in colour"}
 MADE = "Made of {of}, by stage normalize: {made}. {data}"
 
 
@@ -52,13 +53,14 @@ def page(
     data: str | None = None,
     baselines: Mapping[str, Any] | None = None,
     domains: Sequence[str] = (),
+    architecture: Mapping[str, Any] | None = None,
 ) -> str:
     """The card of the generator that `model` made of `dataset`, of which `data` says more.
 
     `config` is the training's config.json, `scores` the rows of scores.csv as `csv.DictReader`
     gives them, `selection` selection.json, `classifier` the data set's classifier.json, `warnings`
     those of metrics.json. Of one that translates `baselines` are those of floor.json, and `domains`
-    the names of those that it is told.
+    the names of those that it is told; `architecture` is its architecture.json.
     """
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
@@ -73,6 +75,9 @@ def page(
         translates="generator" in config,
         baselines=baselines or {},
         domains=domains,
+        kinds=[
+            KINDS.get((architecture or {}).get(f"{side}_channels", 0)) for side in ("in", "out")
+        ],
         config=config,
         parameters=parameters(config),
         told=is_told(config),

@@ -224,7 +224,8 @@ def _content(
             warning for scores in metrics.values() for warning in scores.get("warnings", [])
         ),
         "baselines": baselines,
-        "columns": {model: _columns(of, domains) for model, of in configs.items()},
+        "truth": "l1" in floor.get("pixels", {}),
+        "columns": {m: of.get("given", {}).get("columns", []) for m, of in configs.items()},
         **{
             f"with_{name}": {m: at for m, at in models.items() if (at.samples / file).exists()}
             for name, file in (("nearest", "nearest.png"), ("walks", "interpolation.png"))
@@ -238,19 +239,6 @@ def _content(
         "within_domains": scoreboard.within(floor, metrics, "domain_fids", domains),
         "lineage": lineage,
     }
-
-
-def _columns(config: Mapping[str, Any], domains: Sequence[str]) -> list[str]:
-    """What stands in a row of the pictures of a model that translates; nothing of any other."""
-    if config.get("method") == "pix2pix":
-        return ["input", "output", "truth"]
-    if config.get("method") == "cyclegan":
-        first, second = domains
-        there = [first, f"as {second}", f"{first} again"]
-        return [*there, second, f"as {first}", f"{second} again"]
-    if config.get("method") == "stargan":
-        return ["input", *(f"as {name}" for name in domains)]
-    return []
 
 
 def read_json(path: Path) -> dict[str, Any]:

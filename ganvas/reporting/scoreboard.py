@@ -44,7 +44,7 @@ MEASURES = {
 FIDS = ("fid", "fid_infinity")
 DIRECTIONS = {"lower": "lower is better", "higher": "higher is better", "zero": "0 is best", "": ""}
 # Of a training's config.json what is said elsewhere than among its parameters.
-APART = ("dataset", "model", "run", "warnings")
+APART = ("dataset", "model", "run", "warnings", "given")
 EXTRACTORS = {
     "classifier": "Features of the classifier that was trained on this data set",
     "contrastive": "Features of a network that learnt from this data set's images alone: there are "

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1]
 SERVING, TRANSLATING = (Path(__file__).with_name(name) for name in ("serving.py", "translating.py"))
 WEIGHTS, FACTS = "generator.safetensors", "config.json"  # of a generator, in an MLflow model
-DOMAINS = "domain_names"  # among the facts, of one that is told domains
+GIVEN = "given"  # among the facts, of one that translates: config.json's of its training
 # What those two and the modules they import need.
-REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "ruamel.yaml", "safetensors", "torch")
+REQUIREMENTS = (
+    *("mlflow", "numpy", "pandas", "pillow", "pydantic", "ruamel.yaml", "safetensors", "torch"),
+)
 EXAMPLE = [{"images": 4, "seed": 0, "class": None}, {"images": 2, "seed": 1, "class": 3}]
 
 CARD = "README.md"
@@ -55,8 +57,8 @@ def save(
     """Write an MLflow model into `folder`, which must be empty or absent.
 
     `generator` and `classifier` are safetensors files, the latter None where there are no classes;
-    `config` is what stands in architecture.json beside the generator, and where it is told domains
-    what these are called. The folder holds no pickle and no path of this machine.
+    `config` is what stands in architecture.json beside the generator, and of one that translates
+    `GIVEN`. The folder holds no pickle and no path of this machine.
     """
     import mlflow.pyfunc
     from mlflow.models import Model
@@ -117,7 +119,7 @@ def _translating(config: Mapping[str, Any]) -> "ModelSignature":
     from mlflow.types.schema import DataType, ParamSchema, ParamSpec
 
     params = [ParamSpec("seed", DataType.long, 0)]
-    if names := config.get(DOMAINS):
+    if names := config.get(GIVEN, {}).get("domains"):
         params.append(ParamSpec("to", DataType.string, names[-1]))
     return ModelSignature(
         # Of any size: MLflow says of one that does not fit all of its pixels, translating.py which.
@@ -256,7 +258,7 @@ def download(uri: str, root: Path, folder: Path) -> tuple[str, Path]:
         except (OSError, MlflowException):
             raise GanvasError(
                 f"{uri}: version {number} is registered, but its files cannot be fetched from "
-                f"{source}; draw from a folder of models/ instead"
+                f"{source}; name a folder of models/ instead"
             ) from None
     return number, Path(path)
 

@@ -15,7 +15,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from ganvas import layout
 from ganvas.drawing import translating
-from ganvas.tracking.registry import DOMAINS
+from ganvas.tracking.registry import GIVEN
 from ganvas.training import checkpoints
 
 MOST_IMAGES = 10_000  # that one request may bring
@@ -28,7 +28,8 @@ class Translations(PythonModel):
         artifacts = {name: Path(path) for name, path in context.artifacts.items()}
         architecture = checkpoints.architecture(artifacts["config"])
         self.generator = checkpoints.load(artifacts["generator"], architecture)
-        self.domains: list[str] = json.loads(artifacts["config"].read_text()).get(DOMAINS, [])
+        given = json.loads(artifacts["config"].read_text()).get(GIVEN, {})
+        self.domains: list[str] = given.get("domains", [])
 
     def predict(
         self,

@@ -73,6 +73,9 @@ class Method(Protocol):
         `real` are examples that it may draw from, the same each time.
         """
 
+    def columns(self, domains: Sequence[str]) -> Sequence[str]:
+        """What stands in each row of those pictures, where that has names; `domains` are theirs."""
+
     def judge(
         self, engine: "Engine", real: Sequence[Batch], stream: torch.Generator
     ) -> Sequence[Tensor]:

@@ -76,13 +76,11 @@ def warnings(rows: Sequence[Sequence[float]], augmented: bool = True) -> list[st
     found = share(late.mean(0).tolist())
     if not found >= LEARNT:  # nor where it is not a number
         return []
+    advice = "Train for fewer epochs"
+    if augmented:
+        advice = "Set augment: [translation, cutout], which takes more epochs, or train for fewer"
     return [
         "the discriminator has learnt training images by heart: by its outputs real images that it "
         f"has not seen lie {100 * found:.0f} % of the way from training images to generated ones. "
-        + (
-            "Set augment: [translation, cutout], which takes more epochs, or train"
-            if augmented
-            else "Train"
-        )
-        + " for fewer epochs, lower lr_discriminator, add images"
+        f"{advice}, lower lr_discriminator, add images"
     ]

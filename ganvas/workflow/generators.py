@@ -2,26 +2,36 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from ganvas.data.form import Form
 from ganvas.errors import GanvasError
 from ganvas.networks import Generator
 from ganvas.tracking import registry
 from ganvas.training import checkpoints
-from ganvas.workflow import instances, paths
+from ganvas.workflow import paths
 
+WHITE = (255, 255, 255)
 ALLOWED = "a model's folder (models/<dataset>/<model>), a checkpoint in it, or models:/NAME@ALIAS"
 
 
 class Found(NamedTuple):
-    """A generator, on the CPU, in words which one it is, and what the domains are called that it
-    is told, where it is told some and somebody knows."""
+    """A generator, on the CPU, in words which one it is, and of one that translates how images were
+    brought to it, and what the domains are called that it is told: `given` of its config.json."""
 
     generator: Any
     words: str
-    domains: list[str]
+    given: Mapping[str, Any]
+
+    @property
+    def form(self) -> Form:
+        """What it takes."""
+        fit, background = self.given.get("fit", "crop"), self.given.get("background", WHITE)
+        of = self.generator.in_channels, self.generator.image_size
+        return Form(*of, fit, (background[0], background[1], background[2]))
 
 
 def load(what: str) -> tuple[Generator, str]:
@@ -50,7 +60,9 @@ def domain(found: Found, to: str | None) -> int | None:
     None of one that leads one way. Raises `GanvasError` where the domain has to be named, or there
     is no such.
     """
-    names = found.domains or [str(number) for number in range(found.generator.domains)]
+    names = list(found.given.get("domains", ()))
+    if len(names) != found.generator.domains:  # nobody knows
+        names = [str(number) for number in range(found.generator.domains)]
     if not names and to is None:
         return None
     if to not in names:
@@ -72,17 +84,17 @@ def _find(what: str) -> Found:
                     "of this version"
                 ) from None
             generator = checkpoints.load(folder / registry.WEIGHTS, architecture)
-            names = json.loads((folder / registry.FACTS).read_text()).get(registry.DOMAINS, [])
-        return Found(generator, f"{what}, version {version}", names)
+            given = json.loads((folder / registry.FACTS).read_text()).get(registry.GIVEN, {})
+        return Found(generator, f"{what}, version {version}", given)
     path = Path(what)
     if path.is_dir():
         checkpoint, how = of_model(path)
-        return Found(_read(checkpoint), f"{checkpoint}, {how}", _domains(checkpoint))
+        return Found(_read(checkpoint), f"{checkpoint}, {how}", _given(checkpoint))
     if not path.exists():
         raise GanvasError(f"{what}: no such file or folder; give {ALLOWED}")
     if path.suffix != ".safetensors":
         raise GanvasError(f"{what}: no checkpoint, which ends in .safetensors; give {ALLOWED}")
-    return Found(_read(path), str(path), _domains(path))
+    return Found(_read(path), str(path), _given(path))
 
 
 def of_model(folder: Path) -> tuple[Path, str]:
@@ -105,15 +117,14 @@ def of_model(folder: Path) -> tuple[Path, str]:
     return last, f"the last of {len(found)} checkpoints, none is selected yet"
 
 
-def _domains(checkpoint: Path) -> list[str]:
-    """Those of the data set that its model learnt from, as stage `normalize` has named them."""
+def _given(checkpoint: Path) -> Mapping[str, Any]:
+    """Of the config.json of its training, where it still lies in its folder."""
     try:
-        *root, _, dataset, _, _, _ = Path(os.path.abspath(checkpoint)).parts  # noqa: PTH100
-        path = Path(*root, "data/normalized", dataset, instances.DOMAINS)
-        names: list[str] = json.loads(path.read_text())
+        config = json.loads((checkpoint.parents[1] / "config.json").read_text())
+        given: Mapping[str, Any] = config.get("given", {})
     except (OSError, ValueError):
-        return []
-    return names
+        return {}
+    return given
 
 
 def _read(checkpoint: Path) -> Any:

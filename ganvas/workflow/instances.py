@@ -15,6 +15,7 @@ from ganvas.workflow import modules
 
 PLACES = Path("data/places")
 CLASSES = "classes.json"  # beside the splits
+TRANSLATION = "-translation"  # behind the names of stages that do the same for translations
 DOMAINS = "domains.json"  # there too, where images are of several
 
 
@@ -34,7 +35,7 @@ class DataSet:
         self.results = Path("results", name)
         self.report = Path("reports", name)
         self.page = self.report / "index.html"
-        self.group = "-translation" if self.settings.holds != "images" else ""
+        self.group = TRANSLATION if self.settings.holds != "images" else ""
 
     def stage(self, stage: str) -> str:
         """As DVC names that stage of this data set."""
@@ -65,7 +66,10 @@ class DataSet:
     @property
     def class_names(self) -> list[str]:
         """Sorted as the labels count them; empty where no image has a class."""
-        path = self.normalized / CLASSES
+        return self._names(CLASSES)
+
+    def _names(self, file: str) -> list[str]:
+        path = self.normalized / file
         try:
             names: list[str] = json.loads(path.read_text())
         except (OSError, ValueError) as error:
@@ -77,9 +81,7 @@ class DataSet:
     @property
     def domain_names(self) -> list[str]:
         """As `domains` of its images count them; empty where they are of none."""
-        path = self.normalized / DOMAINS
-        names: list[str] = json.loads(path.read_text()) if path.exists() else []
-        return names
+        return self._names(DOMAINS) if self.settings.holds == "domains" else []
 
     @property
     def classes_of_a_domain(self) -> int:

@@ -12,7 +12,7 @@ from ganvas import config
 from ganvas.config import Params
 from ganvas.errors import GanvasError
 from ganvas.tracking import runs as store
-from ganvas.workflow import mirror, modules, paths, pipeline, provenance
+from ganvas.workflow import instances, mirror, modules, paths, pipeline, provenance
 from ganvas.workflow.instances import Instance, matrix
 
 Line = tuple[str, str]
@@ -344,8 +344,8 @@ def _words(run: "store.Run") -> str:
 
 def _stage(stage: str, run: "store.Run") -> str:
     """As DVC names it; by the parameters, since a run's name may have been changed by hand."""
-    trained = run.data.tags["dvc.stage"].partition("@")[0].removeprefix("train")
-    return f"{stage}{trained}@{run.data.params['dataset']}-{run.data.params['model']}"
+    group = instances.TRANSLATION if "generator" in run.data.params else ""
+    return f"{stage}{group}@{run.data.params['dataset']}-{run.data.params['model']}"
 
 
 def _locked() -> dict[str, pipeline.Entry]:

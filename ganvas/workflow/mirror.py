@@ -157,12 +157,13 @@ def report(tracker: Tracker, instance: Instance) -> None:
     for path in sorted(instance.report.iterdir()):
         tracker.file(path, "report")
     generator = instance.generators / _selected(instance)["checkpoint"]
+    config = json.loads(instance.config.read_text())
+    given = {registry.GIVEN: config["given"]} if "given" in config else {}
     tracker.also(
         registry.publication(
             registry.name_of(data.name),
             generator,
-            json.loads(instance.architecture.read_text())
-            | ({registry.DOMAINS: data.domain_names} if data.domain_names else {}),
+            json.loads(instance.architecture.read_text()) | given,
             data.extractor_weights if data.class_names and not data.group else None,
             card=(instance.report / "card.md").read_text(),
             generator_hash=provenance.dvc_hash(generator),

@@ -34,7 +34,7 @@ NO_DEPENDENCIES = (
         for name in ("instances", "mirror", "modules", "paths", "pipeline", "program", "provenance")
     ),
 )
-NETWORKS = ("network", "generator", "discriminator")
+NETWORKS = ("network", "generator")  # that are in checkpoints
 # By the folder of links: the kinds of parts it is of, and what loads them. What that imports stands
 # in the lists of dvc.yaml wherever the parts are used.
 LINKED = {

@@ -44,17 +44,18 @@ def score(
                 f"{path}: missing; make it with `dvc repro {data.stage('reference')}`"
             )
     floor = json.loads(floors.read_text())
-    train, test = (datasets.load(data.normalized, split) for split in ("train", "test"))
+    whole = datasets.tensors(data.normalized, "test")
+    train, test = datasets.load(data.normalized, "train"), datasets.Split.of(whole)
     most = data.params.evaluate.images
+    asking = questions.ask(whole, most, data.params.seed, len(data.domain_names))
     shown, distance = train.pixels(), floor["test_distance"]
     if mirrored:
         shown = either_way(shown)
-        distance = nearest_distance(test.first(most).pixels(), shown)
+        unseen = test.first(most) if asking else test
+        distance = nearest_distance(unseen.pixels(), shown)
     labels = None
     if asked is not None and test.labels is not None:
         labels = test.labels, torch.from_numpy(asked)
-    whole = datasets.tensors(data.normalized, "test")
-    asking = questions.ask(whole, most, data.params.seed)
     domains, translated = held_against(data, whole, asking, returned)
     if asking and len(asking.inputs) != len(images):
         raise GanvasError(
@@ -89,6 +90,7 @@ def held_against(
         return None, None
     domains = None
     if asked.targets is not None:
-        domains = Domains(test["domains"], asked.targets, data.classes_of_a_domain)
+        of = len(data.domain_names), data.classes_of_a_domain
+        domains = Domains(test["domains"], asked.targets, *of)
     truth = None if asked.truth is None else layout.for_files(asked.truth.numpy())
     return domains, Translated(truth, layout.for_files(asked.inputs.numpy()), returned)

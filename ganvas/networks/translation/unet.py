@@ -18,14 +18,19 @@ from ganvas.networks.translation import Architecture, _layers
 
 
 class Noise(nn.Module):
-    """Dropout that is never off; it draws from PyTorch's default generator of the device."""
+    """Dropout that is never off; it draws from PyTorch's default generator of the device.
+
+    In eval mode once for all images, so that what becomes of one hangs on no other.
+    """
 
     def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
 
     def forward(self, planes: Tensor) -> Tensor:
-        return F.dropout(planes, self.share, training=True)
+        if self.training:
+            return F.dropout(planes, self.share, training=True)
+        return planes * F.dropout(torch.ones_like(planes[:1]), self.share, training=True)
 
 
 class Skip(nn.Sequential):

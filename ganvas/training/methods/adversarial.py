@@ -98,6 +98,9 @@ class Method:
         discriminator_loss, *others = measured
         return discriminator_loss, generator_loss, *others
 
+    def columns(self, domains: Sequence[str]) -> list[str]:
+        return []  # what stands in a row has no names
+
     def draw(self, engine: "Engine", real: "Batch") -> Tensor:
         stream, classes = seeds.generator(engine.seed, "pictures"), self.generator.classes
         rows, columns = (len(classes), OF_A_CLASS) if classes else (DRAWN, DRAWN)

@@ -143,6 +143,11 @@ class Method:
             *torch.stack(means).mean(0),
         )
 
+    def columns(self, domains: Sequence[str]) -> list[str]:
+        first, second = domains
+        there = [first, f"as {second}", f"{first} again"]
+        return [*there, second, f"as {first}", f"{second} again"]
+
     def draw(self, engine: "Engine", real: "Batch") -> Tensor:
         """Rows of images of a domain, of what is made of them, and of what is left after both."""
         rows = []

@@ -81,6 +81,9 @@ class Method:
             *(each.mean() for each in means),
         )
 
+    def columns(self, domains: Sequence[str]) -> list[str]:
+        return ["input", "output", "truth"]
+
     def draw(self, engine: "Engine", real: "Batch") -> Tensor:
         """Rows of inputs, of what is made of them, and of the truth."""
         inputs, truth = (real[name][: _translation.DRAWN] for name in ("inputs", "images"))

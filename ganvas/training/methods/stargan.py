@@ -97,6 +97,9 @@ class Method:
             *(real_domain_loss, fake_domain_loss, *means),
         )
 
+    def columns(self, domains: Sequence[str]) -> list[str]:
+        return ["input", *(f"as {name}" for name in domains)]
+
     def draw(self, engine: "Engine", real: "Batch") -> Tensor:
         """A row of images, and of each domain one with what is made of them there."""
         images = networks.from_uint8(real["images"][: _translation.DRAWN].to(engine.device))
