@@ -13,11 +13,11 @@ import pytest
 import typer
 from repositories import ROOT, edit, environment, run
 
-from ganvas.cli import draw, freshness, lineage, main, publish, score, summary
+from ganvas.cli import draw, freshness, lineage, main, publish, score, summary, translate
 
 EXAMPLES = {
     command.__name__.rpartition(".")[2]: [line.strip() for line in command.EXAMPLES.splitlines()]
-    for command in (draw, score, lineage, summary, freshness, publish)
+    for command in (draw, translate, score, lineage, summary, freshness, publish)
 }
 GANVAS = ("python", "-m", "ganvas")
 # No shell that completes a word may wait for them.
@@ -44,9 +44,12 @@ class TestHelp:
             f"   {line}\n" in re.sub(" +\n", "\n", shown) for line in EXAMPLES[command]
         )
         assert max(map(len, shown.splitlines())) <= columns
-        assert words(shown).count("[required]") == {"draw": 2, "score": 2, "summary": 1}.get(
-            command, 0
-        )
+        assert words(shown).count("[required]") == {
+            "draw": 2,
+            "translate": 3,
+            "score": 2,
+            "summary": 1,
+        }.get(command, 0)
 
     @pytest.mark.parametrize("example", [line for lines in EXAMPLES.values() for line in lines])
     def test_has_examples_that_can_be_typed(self, example: str) -> None:

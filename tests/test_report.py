@@ -283,22 +283,29 @@ def test_every_measure_of_the_pipeline_is_explained() -> None:
     features = torch.rand(60, 4, generator=random).double()
     probabilities = torch.rand(60, 3, generator=random).double().softmax(1)
     of = Features(features=features, probabilities=probabilities)
-    told = Labelled(of, torch.arange(60) % 3)
-    names = {"memorisation"}
+    told = Labelled(of, torch.arange(60) % 3, classes=3)
+    images = np.zeros((2, 28, 28), np.uint8)
+    names = {"memorisation", "domain_fids"}
     for measure in MEASURES.values():
         if measure.of != "pixels":
             sides = of if measure.of in ("features", "probabilities", "classes") else told
+            sides = images if measure.of in ("truth", "cycle") else sides
             names |= measure.compare(sides, sides, 0).keys()
     found = {name.removesuffix("_std") for name in names}
-    assert found - scoreboard.MEASURES.keys() == {"class_fids"}, "which has a table of its own"
+    apart = {"class_fids", "domain_fids"}  # which have tables of their own
+    assert found - scoreboard.MEASURES.keys() == apart
 
 
 def test_every_measure_on_the_page_says_what_it_means(tmp_path: Path) -> None:
     build(tmp_path, optional=True)
     said = re.findall(r'data-measure="(\w+)".*?class="meaning">(.*?)</', page(tmp_path), re.DOTALL)
     of_classes = {"class_accuracy", "class_fid"}  # which these models are not told
-    assert {measure for measure, _ in said} == scoreboard.MEASURES.keys() - of_classes
+    translated = {"domain_accuracy", "class_kept", "l1", "psnr", "ssim", "cycle_l1"}
+    assert {measure for measure, _ in said} == scoreboard.MEASURES.keys() - of_classes - translated
     assert all(len(meaning) > 40 for _, meaning in said)
+    template = report.TEMPLATE.read_text()
+    for measure in translated:
+        assert re.search(rf'^  "{measure}": "[^"]{{40,}}"', template, re.MULTILINE)
 
 
 def test_what_is_optional_appears_only_where_it_is_made(tmp_path: Path) -> None:

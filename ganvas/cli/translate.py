@@ -7,8 +7,8 @@ import typer
 
 EXAMPLES = """\
   ganvas translate models/edges/pix2pix --in sketches --out garments
-  ganvas translate models/dresses/stargan --to inverted --in digits --out negatives
-  ganvas translate models:/ganvas-edges@best --in sketches --out garments --seed 7"""
+  ganvas translate models/dresses/stargan --to inverted --in ink --out paper
+  ganvas translate models:/ganvas-edges@best --in sketches --out garments"""
 
 
 def translate(

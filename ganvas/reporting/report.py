@@ -60,7 +60,7 @@ class Folders(NamedTuple):
     """Where the files of one model lie."""
 
     model: Path  # config.json, history.csv, progress/iteration-NNNNNNN.png
-    samples: Path  # grid.png and, optionally, interpolation.png and nearest.png
+    samples: Path  # grid.png, interpolation.png of what draws from noise, optionally nearest.png
     results: Path  # metrics.json, scores.csv, selection.json, selection.csv
 
 
@@ -226,10 +226,11 @@ def _content(
         "baselines": baselines,
         "truth": "l1" in floor.get("pixels", {}),
         "columns": {m: of.get("given", {}).get("columns", []) for m, of in configs.items()},
-        **{
-            f"with_{name}": {m: at for m, at in models.items() if (at.samples / file).exists()}
-            for name, file in (("nearest", "nearest.png"), ("walks", "interpolation.png"))
+        "with_nearest": {
+            model: at for model, at in models.items() if (at.samples / "nearest.png").exists()
         },
+        # What translates has no latent points to walk between.
+        "with_walks": {m: at for m, at in models.items() if "generator" not in configs[m]},
         "progress": progress,
         "steps": steps(progress, min(PROGRESS_STEPS, max(PROGRESS_PICTURES // len(models), 2))),
         "log_fid": any(chart["log"] for chart in selection_charts.values()),
