@@ -178,6 +178,8 @@ class Train(Section):
     log_every: Count
     pictures: list[Count]
     save_seconds: Annotated[float, Field(gt=0)]
+    processes: Count
+    sync_batch_norm: bool
 
 
 class Classifier(Section):

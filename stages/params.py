@@ -18,6 +18,7 @@ from ganvas import devices, files, parts
 from ganvas.config import Params
 from ganvas.data import made
 from ganvas.errors import GanvasError
+from ganvas.training.sharing import Sharing
 from ganvas.workflow import instances, modules, paths, pipeline, program
 
 # What is asked of a module that a recipe names.
@@ -44,6 +45,7 @@ def main(params: Params) -> None:
             for name in parts.named(recipe.model_dump(), kind):
                 _check_part(kind, name, names)
         try:
+            Sharing(params.train.processes).check(recipe.batch_size)
             # All that a training builds, on images that are none.
             method = parts.load("method", recipe.method).Method
             method(recipe, _pretended(instance.data), params.seed).optimizers()

@@ -1,18 +1,22 @@
 """Train one generator/discriminator pair. Stage `train` of dvc.yaml."""
 
+import logging
 import shutil
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ganvas import devices, progress
 from ganvas.data import datasets
-from ganvas.training import overfitting, run
+from ganvas.training import launching, overfitting, run
 from ganvas.training.engine import Engine
+from ganvas.training.sharing import PartedError, Sharing
 from ganvas.workflow import mirror, paths, pipeline, program, provenance
 from ganvas.workflow.instances import Instance
 
@@ -20,6 +24,10 @@ from ganvas.workflow.instances import Instance
 def main(instance: Instance) -> None:
     params, recipe, name = instance.params, instance.recipe, instance.name
     device = devices.choose(params.device)
+    sharing = launching.place(params.train.processes, params.train.sync_batch_norm)
+    launching.settle(sharing, device)
+    if sharing.rank:
+        return _follow(instance, device, sharing)
     plan = run.Plan(
         recipe.epochs,
         recipe.checkpoint_every,
@@ -32,18 +40,25 @@ def main(instance: Instance) -> None:
     with (
         run.exclusive(Path(".ganvas") / f"{name}.lock", name),
         run.exclusive(runs / f"{key}.lock", name),
+        launching.others(sharing, device, [sys.executable, "-m", "stages.train", *sys.argv[1:]]),
     ):
-        current = _begin(runs / key, instance, plan, device)
+        current = _begin(runs / key, instance, plan, device, sharing)
         if current.ended and pipeline.recorded("train", instance):
             # DVC has this very result: who runs the stage all the same wants it trained.
             print(f"{name}: this training had ended; it is trained anew", file=sys.stderr)
             shutil.rmtree(runs / key, ignore_errors=True)
-            current = _begin(runs / key, instance, plan, device)
+            current = _begin(runs / key, instance, plan, device, sharing)
         engine = current.engine
         if current.ended:
             print(f"{name}: this training had ended; it writes its files", file=sys.stderr)
         elif engine.iteration:
             print(f"{name}: goes on from iteration {engine.iteration:,}", file=sys.stderr)
+        elif other := run.of_other_processes(runs, current):
+            print(
+                f"{name}: the state at iteration {other[1]:,} is of train.processes: {other[0]}; "
+                f"with {sharing.processes} the result is another, and this training starts anew",
+                file=sys.stderr,
+            )
         elif any(path.parent.name != key for path in runs.glob("*/mlflow_run")):
             print(
                 f"{name}: a training that was stopped had other code, data or parameters; this one "
@@ -117,14 +132,43 @@ def _key(instance: Instance, plan: run.Plan, device: torch.device) -> str:
     )
 
 
-def _begin(folder: Path, instance: Instance, plan: run.Plan, device: torch.device) -> run.Run:
-    params = instance.params
-    train, validation = (
-        datasets.tensors(instance.data.normalized, split) for split in ("train", "validation")
-    )
-    precision, longest = params.train.precision, plan.log_every
-    engine = Engine(instance.recipe, train, params.seed, device, precision, longest)
+def _follow(instance: Instance, device: torch.device, sharing: Sharing) -> None:
+    """As process 0 does, without a word and without a file."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("ganvas").setLevel(logging.ERROR)
+    try:
+        _engine(instance, _split(instance, "train"), device, sharing).follow()
+    except PartedError:
+        launching.wait_for_the_end()
+        raise
+    sharing.leave()
+
+
+def _begin(
+    folder: Path, instance: Instance, plan: run.Plan, device: torch.device, sharing: Sharing
+) -> run.Run:
+    train, validation = (_split(instance, name) for name in ("train", "validation"))
+    engine = _engine(instance, train, device, sharing)
     return run.Run(folder, engine, plan, overfitting.Probe(engine, train, validation))
+
+
+def _engine(
+    instance: Instance, train: Mapping[str, Tensor], device: torch.device, sharing: Sharing
+) -> Engine:
+    params = instance.params
+    return Engine(
+        instance.recipe,
+        train,
+        params.seed,
+        device,
+        params.train.precision,
+        params.train.log_every,
+        sharing=sharing,
+    )
+
+
+def _split(instance: Instance, name: str) -> dict[str, Tensor]:
+    return datasets.tensors(instance.data.normalized, name)
 
 
 if __name__ == "__main__":

@@ -305,7 +305,13 @@ def test_only_the_newest_runs_are_kept_and_never_a_busy_one_deleted(tmp_path: Pa
 
 TINY = """
 matrix: {datasets: [digits], models: [gan]}
-train: {precision: float32, log_every: 20, pictures: [100, 500], save_seconds: 0.1}
+train:
+  precision: float32
+  log_every: 20
+  pictures: [100, 500]
+  save_seconds: 0.1
+  processes: 1
+  sync_batch_norm: false
 tracking: {enabled: false, tensorboard: false}
 """
 

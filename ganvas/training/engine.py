@@ -19,7 +19,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganvas import parts, seeds
 from ganvas.errors import GanvasError
+from ganvas.training import batch_norm
 from ganvas.training.optimizers import Optimizer
+from ganvas.training.sharing import ALONE, Sharing
 
 if TYPE_CHECKING:
     from ganvas.config import Training
@@ -30,6 +32,7 @@ Batch = Mapping[str, Tensor]
 # What a method draws from, each a generator on the device that the state holds: what goes into a
 # generator, and what is done to images before a discriminator sees them. Dropout has its own.
 STREAMS = ("noise", "augment")
+PROCESSES = "processes"  # in the state of a training that several share
 # Data that take more than this share of a GPU's free memory stay on the host: the rest is for
 # networks, their gradients and moments, and what a batch leaves between its layers.
 SHARE_FOR_DATA = 0.5
@@ -50,6 +53,7 @@ class Method(Protocol):
     memories: dict[str, nn.Module]  # what else the next iteration depends on, in their buffers
     batches: int  # of `batch_size` examples, that an iteration is given as one
     capturable: bool  # whether an iteration does the same work each time, as a CUDA graph must
+    shareable: bool  # whether it draws noise for whole batches, and takes its share of it
     # What it takes to build each generator again, as JSON; lies beside its checkpoints.
     architectures: Mapping[str, Mapping[str, Any]]
 
@@ -65,7 +69,11 @@ class Method(Protocol):
         """One for each group of parameters that learns at once; called when they are in place."""
 
     def iterate(self, engine: "Engine", batch: Batch) -> Sequence[Tensor]:
-        """One iteration; returns a scalar for each of `measures`. Runs no Python when replayed."""
+        """One iteration; returns a scalar for each of `measures`. Runs no Python when replayed.
+
+        `batch` is what this process has of it. Noise is drawn for the whole batch, and
+        `engine.sharing` gives the rows that are its own; alone, all are.
+        """
 
     def draw(self, engine: "Engine", real: Batch) -> Tensor:
         """Rows of images uint8 (R, N, C, H, W) on the CPU, for the progress pictures.
@@ -108,6 +116,7 @@ class Engine:
         longest: int = 100,
         capture: bool = True,
         on_host: bool | None = None,
+        sharing: Sharing = ALONE,
     ) -> None:
         """`data` are tensors by name, those of images uint8 (M, C, H, W); the method says what of
         them is an example, of which there are N.
@@ -115,10 +124,13 @@ class Engine:
         `longest` bounds the iterations of one `advance`. Without
         `capture` iterations run eagerly on CUDA too. `on_host` keeps the data in the computer's
         memory; by default they are where they do not fit into the device's. Neither shows in the
-        result. Raises `GanvasError` when a batch is larger than the data.
+        result. Of several processes, `sharing` says which this is: all are made alike, process 0
+        is told to `advance`, the others `follow`. Raises `GanvasError` when a batch is larger than
+        the data, or cannot be shared.
         """
         self.recipe, self.seed, self.device, self.precision = recipe, seed, device, precision
-        self.iteration = 0
+        self.iteration, self.sharing = 0, sharing
+        sharing.check(recipe.batch_size)
         self.method: Method = parts.load("method", recipe.method).Method(recipe, data, seed)
         data = self.method.examples(data)
         examples = len(next(iter(data.values())))
@@ -130,6 +142,15 @@ class Engine:
                 "images"
             )
         self.iterations_per_epoch: int = examples // shown
+        self._shown = shown
+        if sharing.sync_batch_norm:
+            for network in self.method.networks.values():
+                batch_norm.convert(network, sharing.processes)
+        if sharing.processes > 1 and not getattr(self.method, "shareable", False):
+            raise GanvasError(
+                f"method: {recipe.method} cannot be shared by several processes (shareable, in its "
+                "class, is not True); set train.processes: 1"
+            )
         for network in (*self.method.networks.values(), *self.method.memories.values()):
             network.to(memory_format=torch.channels_last).to(device)
         self.averages = {
@@ -139,10 +160,14 @@ class Engine:
         }
         self.optimizers = self.method.optimizers()
         self.streams = {name: seeds.generator(seed, name, device=device) for name in STREAMS}
-        self._layers = seeds.generator(seed, "layers", device=device).get_state()
+        # Of each process one after the other: what one drops, the others need not.
+        of_processes = [(), *((rank,) for rank in range(1, sharing.processes))]
+        self._layers = torch.cat(
+            [seeds.generator(seed, "layers", *r, device=device).get_state() for r in of_processes]
+        )
         if on_host is None:
             on_host = _too_large(data, device)
-        self._host = _Host(data, shown, device) if on_host else None
+        self._host = _Host(data, shown // sharing.processes, device) if on_host else None
         self._data = (
             {} if self._host else {name: values.to(device) for name, values in data.items()}
         )
@@ -153,7 +178,7 @@ class Engine:
         self._flipped = torch.zeros(examples, 1, 1, 1, dtype=torch.bool, device=device)
         self._order_epoch = -1
         # Counters live on the device, since a replayed graph runs no Python.
-        self._lane = torch.arange(shown, device=device)
+        self._lane = sharing.mine(torch.arange(shown, device=device), self.method.batches)
         self._cursor = torch.zeros((), dtype=torch.int64, device=device)
         self._done = torch.zeros((), dtype=torch.int64, device=device)  # iterations
         self._measured = torch.zeros(longest, len(self.method.measures), device=device)
@@ -161,6 +186,7 @@ class Engine:
         self._row = torch.zeros((), dtype=torch.int64, device=device)
         self._capturing = capture and self.method.capturable and device.type == "cuda"
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._sent = False  # whether the other processes have had the state
 
     @property
     def captured(self) -> bool:
@@ -171,7 +197,35 @@ class Engine:
         """Run that many iterations; return the measures of each, float32 (iterations, M), CPU.
 
         The processor waits for the device at the end alone, and where an epoch's order is drawn.
+        Of several processes' measures, the means over them.
         """
+        if self.sharing.processes > 1:
+            self._lead(iterations)
+        rows = self._advance(iterations)
+        self.sharing.idle = True
+        return rows
+
+    def follow(self) -> None:
+        """Take part in what process 0 is told to do, until it parts in peace."""
+        self.sharing.connect(self.device)
+        while True:
+            iterations, anew = self.sharing.told(2)
+            if not iterations:
+                return
+            if anew:
+                self.restore(self.sharing.sent(self.state()))
+            self._advance(iterations)
+
+    def _lead(self, iterations: int) -> None:
+        """Have the others do as this process does now, from the same state."""
+        self.sharing.connect(self.device)
+        self.sharing.idle = False
+        self.sharing.tell(iterations, not self._sent)
+        if not self._sent:
+            self.sharing.sent(self.state())
+        self._sent = True
+
+    def _advance(self, iterations: int) -> Tensor:
         with self._stream_of_layers():
             if self._capturing and self._graph is None:
                 self._capture()
@@ -181,16 +235,17 @@ class Engine:
                 epoch, position = divmod(self.iteration, self.iterations_per_epoch)
                 if epoch != self._order_epoch:
                     self._shuffle(epoch)
-                    self._cursor.fill_(position * len(self._lane))
+                    self._cursor.fill_(position * self._shown)
                 if self._host:
-                    start = position * len(self._lane)
-                    self._host.send(self._order[start : start + len(self._lane)])
+                    shown = self._order[position * self._shown : (position + 1) * self._shown]
+                    self._host.send(self.sharing.mine(shown, self.method.batches))
                 if self._graph:
                     self._graph.replay()
                 else:
                     self._iterate()
                 self.iteration += 1
-        return self._measured[:iterations].to("cpu", copy=True)
+        self._layers = self.sharing.gathered(self.sharing.mine(self._layers))
+        return self.sharing.averaged([self._measured[:iterations].to("cpu", copy=True)])[0]
 
     def first(self, count: int) -> Batch:
         """As many examples, or all of them: the same each time."""
@@ -208,7 +263,8 @@ class Engine:
     def update(self, name: str, loss: Tensor) -> None:
         """One step of that optimizer; no gradient is computed for any other parameter."""
         optimizer = self.optimizers[name]
-        optimizer.step(torch.autograd.grad(loss, optimizer.parameters), self._share_of_rate())
+        gradients = self.sharing.averaged(torch.autograd.grad(loss, optimizer.parameters))
+        optimizer.step(gradients, self._share_of_rate())
 
     def _share_of_rate(self) -> Tensor | None:
         """What is left of the rates in this iteration, float32 (); None where they stay."""
@@ -239,7 +295,9 @@ class Engine:
         and the noise of layers is the same each time.
 
         BatchNorm goes by its batch, as it did where the discriminator learnt to tell images apart.
+        Of several processes, one judges.
         """
+        sharing, self.sharing = self.sharing, ALONE
         layers = [layer for net in self.method.networks.values() for layer in net.modules()]
         normalising = [layer for layer in layers if isinstance(layer, _BatchNorm)]
         for layer in layers:
@@ -254,6 +312,7 @@ class Engine:
                 layer.training = True
             for layer in normalising:
                 layer.track_running_stats = True
+            self.sharing = sharing
 
     # What is needed to go on.
 
@@ -263,10 +322,17 @@ class Engine:
         tensors |= {name: stream.get_state() for name, stream in self.streams.items()}
         for name, module in self._modules().items():
             tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
+        if self.sharing.processes > 1:
+            tensors[PROCESSES] = torch.tensor(self.sharing.processes)
         return tensors | self._moments()
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Go back to what `state` returned. Raises `KeyError` or `RuntimeError` on a misfit."""
+        """Go back to what `state` returned. Raises `KeyError` or `RuntimeError` on a misfit.
+
+        A state of another number of processes is one: shares and dropout would be others.
+        """
+        if (found := processes(tensors)) != self.sharing.processes:
+            raise RuntimeError(f"a state of processes: {found}, not {self.sharing.processes}")
         if missing := self.state().keys() - tensors.keys():  # before anything is changed
             raise KeyError(min(missing))
         for name, module in self._modules().items():
@@ -278,7 +344,7 @@ class Engine:
         self._layers = tensors["layers"]
         self.iteration = int(tensors["iteration"])
         self._order_epoch = -1
-        self._graph = None
+        self._graph, self._sent = None, False
 
     def _modules(self) -> dict[str, nn.Module]:
         averages = {f"average.{name}": network for name, network in self.averages.items()}
@@ -292,16 +358,19 @@ class Engine:
             for key, value in optimizer.state().items()
         }
 
+    def _stream_of_mine(self) -> Tensor:
+        return self.sharing.mine(self._layers).clone()  # a view's place in memory is not heeded
+
     @contextmanager
     def _stream_of_layers(self) -> Iterator[None]:
         """Lend the device's default generator, from which dropout draws, a stream of the state."""
         default = _default_generator(self.device)
         before = default.get_state()
-        default.set_state(self._layers)
+        default.set_state(self._stream_of_mine())
         try:
             yield
         finally:
-            self._layers = default.get_state()
+            self._layers = self.sharing.whole(default.get_state())
             default.set_state(before)
 
     @contextmanager
@@ -346,7 +415,7 @@ class Engine:
             self._measured.copy_(torch.where(here, values, self._measured))
             self._row += 1
             self._done += 1
-            self._cursor += len(self._lane)
+            self._cursor += self._shown
 
     def _average(self, average: nn.Module, network: nn.Module) -> None:
         weights: list[Tensor] = list(network.parameters())
@@ -385,7 +454,7 @@ class Engine:
             value.copy_(before[key])
         for name, stream in self.streams.items():
             stream.set_state(before[name])
-        default.set_state(self._layers)
+        default.set_state(self._stream_of_mine())
         self._row.zero_()
         self._order_epoch = -1
 
@@ -443,6 +512,11 @@ class _Host:
             self.batch[name].copy_(gathered, non_blocking=self._asynchronous)
         if self._asynchronous:
             self._copied[self._turn].record()
+
+
+def processes(state: Mapping[str, Tensor]) -> int:
+    """By how many a training was shared, from its state."""
+    return int(state[PROCESSES]) if PROCESSES in state else 1
 
 
 def _too_large(data: Mapping[str, Tensor], device: torch.device) -> bool:

@@ -18,14 +18,14 @@ from typing import Any, NamedTuple
 import torch
 from filelock import FileLock, Timeout
 from PIL import Image
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from ganvas import files, layout, pictures
 from ganvas.errors import GanvasError
 from ganvas.training import checkpoints, overfitting
-from ganvas.training.engine import Engine
+from ganvas.training.engine import PROCESSES, Engine
 from ganvas.training.overfitting import Probe
 
 log = logging.getLogger(__name__)
@@ -249,6 +249,22 @@ class Run:
 
     def _column(self, name: str) -> Tensor:
         return self.measured[:, self.engine.method.measures.index(name)]
+
+
+def of_other_processes(runs: Path, current: Run) -> tuple[int, int] | None:
+    """Of a training below `runs` that another number of processes shared, and that had not ended:
+    how many, and its last iteration."""
+    for path in runs.glob("*/state.safetensors"):
+        try:
+            with safe_open(path, "pt") as state:
+                names = set(state.keys())
+                shared = int(state.get_tensor(PROCESSES)) if PROCESSES in names else 1
+                iteration = int(state.get_tensor("iteration"))
+        except (SafetensorError, OSError):
+            continue
+        if shared != current.engine.sharing.processes and iteration < current.iterations:
+            return shared, iteration
+    return None
 
 
 def warnings(losses: Tensor) -> list[str]:

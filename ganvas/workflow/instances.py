@@ -138,7 +138,14 @@ class Instance:
             "image_size": self.data.settings.image_size,
             **self.recipe.model_dump(exclude_none=True),
             "precision": self.params.train.precision,
+            **shared(self.params.train.processes, self.params.train.sync_batch_norm),
         }
+
+
+def shared(processes: int, sync_batch_norm: bool) -> dict[str, Any]:
+    """What is said of a training that several processes share."""
+    of_several = {"processes": processes, "sync_batch_norm": sync_batch_norm}
+    return of_several if processes > 1 else {}
 
 
 def data_set(name: str) -> DataSet:

@@ -17,7 +17,7 @@ from ganvas.reporting import card, scoreboard
 from ganvas.tracking import registry
 from ganvas.tracking.events import Events
 from ganvas.tracking.runs import GENERATOR_TAG, Input, Tracker
-from ganvas.workflow import paths, pipeline, provenance
+from ganvas.workflow import instances, paths, pipeline, provenance
 from ganvas.workflow.instances import DataSet, Instance
 
 OF_A_MODEL = ("train", "select", "sample", "evaluate")
@@ -252,6 +252,10 @@ def _locked_parameters(train: pipeline.Entry, instance: Instance) -> dict[str, A
         **shape,
         **recipe.model_dump(exclude_none=True),
         "precision": values["train.precision"],
+        # Earlier versions recorded neither.
+        **instances.shared(
+            values.get("train.processes", 1), values.get("train.sync_batch_norm", False)
+        ),
     }
 
 

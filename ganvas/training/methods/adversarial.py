@@ -29,7 +29,7 @@ OF_A_CLASS = 10  # in a row, where the generator is told classes: a row a class
 
 class Method:
     generators = ("generator",)
-    capturable = True
+    capturable = shareable = True
 
     def __init__(self, recipe: "Recipe", data: Mapping[str, Tensor], seed: int) -> None:
         self.recipe, self.batches = recipe, recipe.discriminator_steps
@@ -82,17 +82,20 @@ class Method:
         }
 
     def iterate(self, engine: "Engine", batch: "Batch") -> tuple[Tensor, ...]:
-        size = self.recipe.batch_size
+        share = len(batch["images"]) // self.batches
         for step in range(self.batches):
-            of_step = slice(step * size, (step + 1) * size)
+            of_step = slice(step * share, (step + 1) * share)
             real = networks.from_uint8(batch["images"][of_step])
             labels = batch["labels"][of_step] if self.generator.class_counts else None
             # Only the last fakes also train the generator: the others need no graph.
             with engine.autocast(), torch.set_grad_enabled(step == self.batches - 1):
-                z = networks.latent(self.generator, size, generator=engine.streams["noise"])
-                fake = self.generator(z, labels).float()
+                z = networks.latent(
+                    self.generator, self.recipe.batch_size, generator=engine.streams["noise"]
+                )
+                fake = self.generator(engine.sharing.mine(z), labels).float()
             stream = engine.streams["augment"]
-            shown = {"real": self._shown(real, stream), "fake": self._shown(fake.detach(), stream)}
+            both = {"real": real, "fake": fake.detach()}
+            shown = {name: self._shown(each, engine, stream) for name, each in both.items()}
             measured = self._teach_discriminator(engine, shown, labels)
         generator_loss = self._teach_generator(engine, fake, shown["real"], labels)
         discriminator_loss, *others = measured
@@ -124,7 +127,7 @@ class Method:
         with engine.autocast():
             z = networks.latent(self.generator, len(images[0]), generator=stream)
             images.append(self.generator(z, told[0]).float())
-            shown = [self._shown(each, stream) for each in images]
+            shown = [self._shown(each, engine, stream) for each in images]
             answers = [
                 self._answers([each], labels)
                 for each, labels in zip(shown, [*told, told[0]], strict=True)
@@ -137,8 +140,9 @@ class Method:
         """One update; returns its measures, without the generator's loss."""
         wanted = {penalty.AT for penalty, _ in self.penalties}
         if "between" in wanted:
-            stream, size = engine.streams["noise"], len(shown["real"])
+            stream, size = engine.streams["noise"], self.recipe.batch_size
             share = torch.rand(size, 1, 1, 1, generator=stream, device=engine.device)
+            share = engine.sharing.mine(share)
             shown = shown | {"between": share * shown["real"] + (1 - share) * shown["fake"]}
         images = {
             name: each.detach().requires_grad_(name in wanted) for name, each in shown.items()
@@ -174,7 +178,7 @@ class Method:
     ) -> Tensor:
         """One update; returns the generator's loss."""
         # In full precision, as the discriminator's lesson was.
-        shown = self._shown(fake, engine.streams["augment"])
+        shown = self._shown(fake, engine, engine.streams["augment"])
         with engine.autocast():
             (answer,) = self._answers([shown], labels)
         others: list[Tensor] = []
@@ -189,17 +193,19 @@ class Method:
         engine.update("generator", total)
         return loss
 
-    def _shown(self, images: Tensor, stream: torch.Generator) -> Tensor:
+    def _shown(self, images: Tensor, engine: "Engine", stream: torch.Generator) -> Tensor:
         """What the discriminator sees of images: augmented, then noisy.
 
         Instance noise (Sønderby 2017, arXiv:1610.04490, section 3.2) stays as strong as it is: its
         optimum is the same, and a longer training goes on from a shorter one.
         """
+        sharing = engine.sharing
         for augment in self.augmentations:
-            images = augment(images, stream)
+            images = sharing.mine(augment(sharing.whole(images), stream))
         if self.recipe.instance_noise:
-            noise = torch.randn(images.shape, generator=stream, device=stream.device)
-            images = images + self.recipe.instance_noise * noise
+            shape = sharing.processes * len(images), *images.shape[1:]
+            noise = torch.randn(shape, generator=stream, device=stream.device)
+            images = images + self.recipe.instance_noise * sharing.mine(noise)
         return images
 
     def _answers(self, images: Sequence[Tensor], labels: Tensor | None) -> list[Tensor]:

@@ -69,7 +69,7 @@ class Method:
         *("real_logit", "fake_logit"),
     )
     batches = 1
-    capturable = True
+    capturable = shareable = True
 
     def __init__(self, recipe: "Translating", data: Mapping[str, Tensor], seed: int) -> None:
         self.examples(data)  # whether there are two domains
@@ -131,7 +131,10 @@ class Method:
         engine.update("generator", total)
         stream, losses, means = engine.streams["augment"], [], []
         for to in (0, 1):
-            shown = self.pools[to].exchanged(fake[to].detach(), stream)
+            shown = fake[to].detach()
+            if self.recipe.pool:  # all processes have the same, of the fakes of all
+                shown = self.pools[to].exchanged(engine.sharing.gathered(shown), stream)
+                shown = engine.sharing.mine(shown)
             with engine.autocast():
                 logits = self._logits(to, real[to]), self._logits(to, shown)
             losses.append(self.objective.discriminator_loss(*logits))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Method:
     generators = ("generator",)
     batches = 1
-    capturable = True
+    capturable = shareable = True
 
     def __init__(self, recipe: "Translating", data: Mapping[str, Tensor], seed: int) -> None:
         if "inputs" not in data:

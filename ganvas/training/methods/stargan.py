@@ -31,7 +31,7 @@ class Method:
         *("discriminator_loss", "generator_loss", "penalty", "reconstruction_loss"),
         *("real_domain_loss", "fake_domain_loss", "real_logit", "fake_logit"),
     )
-    capturable = True
+    capturable = shareable = True
 
     def __init__(self, recipe: "Translating", data: Mapping[str, Tensor], seed: int) -> None:
         domains = int(data["domains"].max()) + 1 if "domains" in data else 0
@@ -69,12 +69,14 @@ class Method:
         return _translation.optimizers(self.recipe, self.networks)
 
     def iterate(self, engine: "Engine", batch: "Batch") -> tuple[Tensor, ...]:
-        size, recipe = self.recipe.batch_size, self.recipe
+        recipe, sharing = self.recipe, engine.sharing
+        share = len(batch["images"]) // self.batches
         for step in range(self.batches):
-            of_step = slice(step * size, (step + 1) * size)
+            of_step = slice(step * share, (step + 1) * share)
             real, domains = networks.from_uint8(batch["images"][of_step]), batch["domains"][of_step]
-            order = torch.rand(size, generator=engine.streams["noise"], device=engine.device)
-            targets = domains[order.argsort()]
+            stream, size = engine.streams["noise"], recipe.batch_size
+            order = torch.rand(size, generator=stream, device=engine.device)
+            targets = sharing.mine(sharing.gathered(domains)[order.argsort()])
             # Only the last fakes also train the generator: the others need no graph.
             with engine.autocast(), torch.set_grad_enabled(step == self.batches - 1):
                 fake = self.generator(real, targets).float()
@@ -126,8 +128,9 @@ class Method:
         wanted = {penalty.AT for penalty, _ in self.penalties}
         shown = {"real": real, "fake": fake}
         if "between" in wanted:
-            stream = engine.streams["noise"]
-            share = torch.rand(len(real), 1, 1, 1, generator=stream, device=engine.device)
+            stream, size = engine.streams["noise"], self.recipe.batch_size
+            share = torch.rand(size, 1, 1, 1, generator=stream, device=engine.device)
+            share = engine.sharing.mine(share)
             shown["between"] = share * real + (1 - share) * fake
         shown = {name: each.detach().requires_grad_(name in wanted) for name, each in shown.items()}
         # A gradient of a gradient is left in full precision.
