@@ -3,11 +3,17 @@
 Prints the medians and the ratios, smallest to largest; README has those of 2 CPU cores.
 
     python -m benchmarks.training [--iterations 60] [--rounds 5] [--device auto]
+    python -m benchmarks.training --processes 2 [--rounds 5] [--device cpu]
+
+With --processes, instead: one process with that many threads beside as many processes that share
+each batch, with a thread each, from small trainings to large ones. benchmarks/processes.md has a
+table.
 """
 
 import argparse
 import contextlib
 import itertools
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -17,15 +23,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from ganvas import config, devices, networks
 from ganvas.tracking.runs import Tracker
-from ganvas.training import overfitting, run
+from ganvas.training import launching, overfitting, run
 from ganvas.training.engine import Engine
+from ganvas.training.sharing import ALONE, Sharing
 
 IMAGES = 60_000
 PLAIN = Path(__file__).with_name("plain.py")
@@ -196,16 +205,104 @@ def overhead(
     )
 
 
+class Size(NamedTuple):
+    """Of a training that processes share."""
+
+    model: str
+    side: int  # pixels
+    wider: int  # times the recipe's widths
+    batch_size: int
+    iterations: int  # of a round
+
+    def engine(self, sharing: Sharing) -> Engine:
+        recipe = config.load().generating[self.model]
+        settings = recipe.model_dump() | {"batch_size": self.batch_size}
+        deeper = int(self.model == "dcgan" and self.side > 32)  # doubled away from the image
+        for network in ("generator", "discriminator"):
+            widths = sorted(self.wider * width for width in settings[f"{network}_widths"])
+            widths += [2 * widths[-1]] * deeper
+            falling = settings[f"{network}_widths"][0] > settings[f"{network}_widths"][-1]
+            settings[f"{network}_widths"] = widths[::-1] if falling else widths
+        shape = 4 * self.batch_size, 1, self.side, self.side
+        pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        data = {"images": torch.from_numpy(pixels)}
+        changed = recipe.model_copy(update=settings)
+        return Engine(changed, data, 0, torch.device("cpu"), longest=100, sharing=sharing)
+
+
+# What is sent in an iteration grows with the networks; what is computed, with batch and side too.
+SIZES = (
+    Size("gan", 28, 1, 64, 10),
+    Size("gan", 28, 1, 512, 3),
+    Size("dcgan", 28, 1, 64, 5),
+    Size("dcgan", 28, 1, 256, 2),
+    Size("dcgan", 64, 1, 64, 1),
+    Size("dcgan", 64, 2, 128, 1),
+)
+
+
+def follow(rank: int, processes: int, port: int) -> None:
+    """What each process but the first does, from size to size."""
+    torch.set_num_threads(1)
+    devices.choose("cpu")
+    sharing = Sharing(processes, rank)
+    store = TCPStore(launching.HOST, port, is_master=False)
+    sharing.start = lambda: store
+    for size in SIZES:
+        size.engine(sharing).follow()
+    sharing.leave()
+
+
+def share(processes: int, rounds: int) -> None:
+    """Print iterations/s of one process with as many threads, and of the processes together."""
+    store = TCPStore(launching.HOST, 0, is_master=True, wait_for_workers=False)
+    sharing = Sharing(processes)
+    sharing.start = lambda: store
+    context = multiprocessing.get_context("spawn")
+    others = [
+        context.Process(target=follow, args=(rank, processes, store.port), daemon=True)
+        for rank in range(1, processes)
+    ]
+    for other in others:
+        other.start()
+    print("| model | pixels | widths | batch | gradients, MB | one process | together | ratio |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    for size in SIZES:
+        sides = {each: size.engine(each) for each in (ALONE, sharing)}
+        spent: dict[Sharing, list[float]] = {each: [] for each in sides}
+        for turn in range(1 + rounds):  # the first warms up
+            for each, engine in sides.items():
+                torch.set_num_threads(processes if each is ALONE else 1)
+                took = seconds(partial(engine.advance, size.iterations), engine.device)
+                spent[each] += [took / size.iterations] * (turn > 0)
+        sharing.tell(0, 0)
+        trained = [p for net in sides[ALONE].method.networks.values() for p in net.parameters()]
+        sent = sum(parameter.nbytes for parameter in trained) / 1e6
+        speeds = " | ".join(f"{1 / statistics.median(spent[e]):.2f}" for e in sides)
+        print(
+            f"| {size.model} | {size.side} | × {size.wider} | {size.batch_size} | {sent:.1f} "
+            f"| {speeds} | {ratio(spent[ALONE], spent[sharing])} |",
+            flush=True,
+        )
+    sharing.leave()
+    for other in others:
+        other.join()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--iterations", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--models", nargs="+", default=["gan", "dcgan"])
+    parser.add_argument("--processes", type=int)
     parser.add_argument("--overhead", action=argparse.BooleanOptionalAction, default=True)
     arguments = parser.parse_args()
     device = devices.choose(arguments.device)
     print(devices.describe(device))
+    if arguments.processes:
+        share(arguments.processes, arguments.rounds)
+        return
     pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, 1, 28, 28), dtype=np.uint8)
     data = {"images": torch.from_numpy(pixels), "labels": torch.arange(IMAGES) % 10}
     for model in arguments.models:

@@ -201,3 +201,29 @@ def test_the_number_of_processes_is_among_what_made_a_model_where_there_are_seve
         assert {key: parameters[key] for key in shared & parameters.keys()} == said
         keys.add(run.key(parameters))
     assert len(keys) == 3
+
+
+def test_one_that_ends_before_they_have_met_is_not_waited_for() -> None:
+    """Process 0 looks for it meanwhile, and would for half an hour."""
+    program = """
+import sys, torch
+from ganvas.training import launching
+from ganvas.training.sharing import Sharing
+launching.PATIENCE = 0.5
+sharing = Sharing(3)
+with launching.others(sharing, torch.device("cpu"), [sys.executable, "-c", "raise SystemExit(3)"]):
+    sharing.connect(torch.device("cpu"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=LATE,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: rank 1 of 3 has ended (exit code 3): the training stops, and the same command goes "
+        "on from its last state\n"
+    )
