@@ -73,11 +73,13 @@ NORMALISED: dict[str, tuple[str, dict[str, Any]]] = {
 DROPPING = ("gan_sigmoid", FLAT | {"discriminator_dropout": 0.5})
 
 
-def engine(sharing: Sharing, model: str, changes: Mapping[str, Any]) -> Engine:
+def engine(
+    sharing: Sharing, model: str, changes: Mapping[str, Any], on_host: bool | None = None
+) -> Engine:
     """On batches of 8."""
     recipe = PARAMS.models[model].merged({"batch_size": 8} | dict(changes), model)
     data = TWO_DOMAINS if model == "cyclegan" else DATA
-    return Engine(recipe, data, 3, CPU, longest=10, sharing=sharing)
+    return Engine(recipe, data, 3, CPU, longest=10, on_host=on_host, sharing=sharing)
 
 
 def alone(model: str, changes: Mapping[str, Any]) -> Engine:
@@ -108,13 +110,19 @@ class Pair:
     def __init__(self, sharing: Sharing, other: Connection) -> None:
         self.sharing, self.other, self.begun = sharing, other, False
 
-    def begin(self, model: str, changes: Mapping[str, Any], sync: bool = False) -> Engine:
+    def begin(
+        self,
+        model: str,
+        changes: Mapping[str, Any],
+        sync: bool = False,
+        on_host: bool | None = None,
+    ) -> Engine:
         if self.begun:  # and left there, maybe by a test that failed
             self.end()
         self.begun = True
         self.other.send((sync, model, changes))
         self.sharing.sync_batch_norm = sync
-        return engine(self.sharing, model, changes)
+        return engine(self.sharing, model, changes, on_host)
 
     def end(self) -> dict[str, Tensor]:
         """Of the training that was begun last; gives the state of rank 1."""
@@ -176,6 +184,17 @@ def test_two_processes_train_as_one_does_with_the_whole_batch(case: str, pair: P
     near(shared.state(), whole.state(), before)
     for name, value in pair.end().items():  # the other process, to the byte
         assert torch.equal(value, shared.state()[name]), name
+
+
+def test_data_on_the_host_are_shared_alike(pair: Pair) -> None:
+    case = WHOLE["three updates of the discriminator"]
+    found = []
+    for on_host in (False, True):
+        shared = pair.begin(*case, on_host=on_host)
+        found.append((shared.advance(3), snapshot(shared)))
+    (expected, state), (rows, of_host) = found
+    assert torch.equal(rows, expected)
+    assert all(torch.equal(value, of_host[name]) for name, value in state.items())
 
 
 @pytest.mark.parametrize("case", NORMALISED)
@@ -272,6 +291,15 @@ def test_one_process_judges_and_draws_without_the_others(pair: Pair) -> None:
         torch.testing.assert_close(a, b, rtol=0, atol=1e-2)
 
 
+def test_the_threads_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", given.append)
+    for threads, processes in ((8, 1), (8, 2), (8, 3), (1, 2)):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        launching.settle(Sharing(processes), CPU)
+    assert given == [4, 2, 1]
+
+
 class TestWhatCannotBeIsOneLine:
     def test_a_batch_without_equal_shares(self) -> None:
         message = (
@@ -279,6 +307,13 @@ class TestWhatCannotBeIsOneLine:
         )
         with pytest.raises(GanvasError, match=message):
             engine(Sharing(3), "gan", {})
+
+    def test_one_example_for_each_where_batch_norm_needs_two(self) -> None:
+        changes = FLAT | {"batch_size": 2}
+        with pytest.raises(GanvasError, match=r"^batch_size: one example for each process"):
+            engine(Sharing(2), "gan", changes)
+        engine(Sharing(2, sync_batch_norm=True), "gan", changes)
+        engine(Sharing(2), "gan", changes | PLAIN)
 
     def test_a_method_that_does_not_say_that_it_takes_its_share(
         self, monkeypatch: pytest.MonkeyPatch

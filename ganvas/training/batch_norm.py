@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ganvas.errors import GanvasError
 from ganvas.training.sharing import together
 
 
@@ -64,6 +65,15 @@ def convert(network: nn.Module, processes: int) -> None:
                 shared.load_state_dict(layer.state_dict())
                 shared.processes = processes
                 setattr(parent, name, shared)
+
+
+def check_single(network: nn.Module) -> None:
+    """Raise `GanvasError` where it cannot learn from one example: it has no variance."""
+    if any(isinstance(layer, nn.BatchNorm1d) for layer in network.modules()):
+        raise GanvasError(
+            "batch_size: one example for each process, and BatchNorm needs two; set a larger one, "
+            "or train.sync_batch_norm: true"
+        )
 
 
 class _Mean(torch.autograd.Function):

@@ -143,14 +143,16 @@ class Engine:
             )
         self.iterations_per_epoch: int = examples // shown
         self._shown = shown
-        if sharing.sync_batch_norm:
-            for network in self.method.networks.values():
-                batch_norm.convert(network, sharing.processes)
         if sharing.processes > 1 and not getattr(self.method, "shareable", False):
             raise GanvasError(
                 f"method: {recipe.method} cannot be shared by several processes (shareable, in its "
                 "class, is not True); set train.processes: 1"
             )
+        for network in self.method.networks.values():
+            if sharing.sync_batch_norm:
+                batch_norm.convert(network, sharing.processes)
+            elif sharing.processes == recipe.batch_size:
+                batch_norm.check_single(network)
         for network in (*self.method.networks.values(), *self.method.memories.values()):
             network.to(memory_format=torch.channels_last).to(device)
         self.averages = {
