@@ -237,6 +237,7 @@ SIZES = (
     Size("dcgan", 28, 1, 64, 5),
     Size("dcgan", 28, 1, 256, 2),
     Size("dcgan", 64, 1, 64, 1),
+    Size("dcgan", 64, 1, 256, 1),
     Size("dcgan", 64, 2, 64, 1),
 )
 
