@@ -7,6 +7,7 @@ import copy
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -15,7 +16,10 @@ import torch
 from repositories import ROOT
 from safetensors.torch import load, save
 from torch import Tensor
-from torch.distributed import TCPStore  # type: ignore[attr-defined]
+from torch.distributed import (
+    TCPStore,  # type: ignore[attr-defined]
+    distributed_c10d,
+)
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ganvas import config, devices, seeds
@@ -25,6 +29,7 @@ from ganvas.training.engine import Engine
 from ganvas.training.sharing import Sharing
 
 CPU = torch.device("cpu")
+PATIENCE = timedelta(seconds=60)  # of a process that waits for another, for good where that errs
 PARAMS = config.load(ROOT / "params.yaml")
 STREAM = torch.Generator().manual_seed(0)
 PIXELS = torch.randint(256, (2, 50, 1, 16, 16), generator=STREAM, dtype=torch.uint8)
@@ -90,6 +95,7 @@ def follow(port: int, asked: Connection) -> None:
     """What rank 1 does: it follows in one training after the other."""
     torch.set_num_threads(1)
     devices.choose("cpu")
+    distributed_c10d.default_pg_timeout = PATIENCE
     store = TCPStore(launching.HOST, port, is_master=False)
     sharing = Sharing(2, 1)
     sharing.start = lambda: store
@@ -134,6 +140,7 @@ class Pair:
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
     devices.choose("cpu")
+    usual, distributed_c10d.default_pg_timeout = distributed_c10d.default_pg_timeout, PATIENCE
     os.environ.setdefault("GLOO_SOCKET_IFNAME", launching._loopback())
     store = TCPStore(launching.HOST, 0, is_master=True, wait_for_workers=False)
     sharing = Sharing(2, 0)
@@ -145,6 +152,7 @@ def pair() -> Iterator[Pair]:
     process.kill()
     process.join()
     sharing.leave()
+    distributed_c10d.default_pg_timeout = usual
 
 
 def near(
