@@ -84,8 +84,8 @@ class Matrix(Section):
 
     datasets: list[str]
     models: Annotated[list[str], Field(min_length=1)]
-    translated: list[str] = []
-    translations: dict[str, Translation] = {}
+    translated: list[str]
+    translations: dict[str, Translation]
 
 
 class Training(Section):
@@ -218,6 +218,11 @@ class Tracking(Section):
     tensorboard: bool
 
 
+class Cluster(Section):
+    cpus: Annotated[float, Field(gt=0)]
+    gpus: Annotated[float, Field(ge=0)]
+
+
 class Dataset(Section):
     """A published data set, or with `folder` a person's own images.
 
@@ -301,6 +306,7 @@ class Params(Section):
     sample: Sample
     evaluate: Evaluate
     tracking: Tracking
+    cluster: Cluster
 
     @property
     def generating(self) -> dict[str, Recipe]:

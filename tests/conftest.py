@@ -37,6 +37,7 @@ LONGEST = (
     "test_lineage",
     "test_results",
     "test_servers",
+    "test_cluster",
     "test_moved",
     "test_draw",
     "test_parts",

@@ -13,11 +13,11 @@ import pytest
 import typer
 from repositories import ROOT, edit, environment, run
 
-from ganvas.cli import draw, freshness, lineage, main, publish, score, summary, translate
+from ganvas.cli import cluster, draw, freshness, lineage, main, publish, score, summary, translate
 
 EXAMPLES = {
     command.__name__.rpartition(".")[2]: [line.strip() for line in command.EXAMPLES.splitlines()]
-    for command in (draw, translate, score, lineage, summary, freshness, publish)
+    for command in (draw, translate, score, lineage, summary, freshness, publish, cluster)
 }
 GANVAS = ("python", "-m", "ganvas")
 # No shell that completes a word may wait for them.

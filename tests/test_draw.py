@@ -119,7 +119,7 @@ class TestWhat:
         ("config", "said"),
         [
             (None, "architecture.json: missing; it says which network the checkpoints beside it"),
-            ("{", "not what a training of this version writes, with network, generator_widths"),
+            ("{", "not what a training of this version writes; `dvc checkout` or `dvc repro`"),
             ('{"network": "gan"}', "not what a training of this version writes"),
             ({"network": "gam"}, "network 'gam' is not known here; known: dcgan, dcgan_dense, gan"),
             (

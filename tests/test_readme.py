@@ -128,7 +128,8 @@ def test_own_images_are_trained_on_as_the_readme_says(tmp_path: Path) -> None:
     folder = tmp_path / "repository"
     folder.mkdir()
     written = YAML(typ="safe").load(lines)
-    make(folder, matrix=written["matrix"], datasets__flowers=written["datasets"]["flowers"])
+    matrix = {f"matrix__{key}": value for key, value in written["matrix"].items()}
+    make(folder, **matrix, datasets__flowers=written["datasets"]["flowers"])
     # Quicker than what people wait for.
     quick = {"epochs": 1, "checkpoint_every": 1}
     edit(folder, datasets__flowers__models={"dcgan": quick}, tracking__enabled=False)

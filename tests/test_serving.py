@@ -150,10 +150,14 @@ def test_the_folder_holds_no_pickle_and_no_path_of_this_machine(saved: Path) -> 
             assert not [place for place in here if len(place) > 1 and place in content], path
 
 
+NAMES = {"PIL": "pillow"}  # of a package that is not called as its module
+
+
 def test_the_requirements_are_what_the_served_modules_import(saved: Path) -> None:
     # What a notebook uses comes with its first use, and nothing that is served uses it.
     seen = notebook = {"ganvas/notebook/__init__.py"}
-    todo = {"ganvas/tracking/serving.py", "ganvas/__init__.py"}
+    served = ("ganvas/tracking/serving.py", "ganvas/tracking/translating.py")
+    todo = {*served, "ganvas/__init__.py"}
     while todo:
         seen = seen | {file := todo.pop()}
         todo |= modules.direct(file) - seen
@@ -170,7 +174,7 @@ def test_the_requirements_are_what_the_served_modules_import(saved: Path) -> Non
             else []
         )
     }
-    needed = names - sys.stdlib_module_names - {"ganvas"}
+    needed = {NAMES.get(name, name) for name in names - sys.stdlib_module_names - {"ganvas"}}
     assert needed == {name.split(".")[0] for name in registry.REQUIREMENTS}
     listed = (saved / "requirements.txt").read_text().split()
     assert listed == [f"{name}=={version(name).split('+')[0]}" for name in registry.REQUIREMENTS]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import typer
 
-from ganvas.cli import draw, freshness, lineage, publish, score, summary, translate
+from ganvas.cli import cluster, draw, freshness, lineage, publish, score, summary, translate
 
 NAME = "ganvas"
 COMPLETION = "_GANVAS_COMPLETE"  # by it a shell asks for completions, and a person for the script
@@ -50,7 +50,7 @@ def _help(command: Callable[..., bool | None]) -> str:
 
 
 # The function of a command has the name of its module.
-for _module in (draw, translate, score, lineage, summary, freshness, publish):
+for _module in (draw, translate, score, lineage, summary, freshness, publish, cluster):
     _command = getattr(_module, _module.__name__.rpartition(".")[2])
     # \b: the lines of the examples stay as they are.
     _epilog = f"\b\nExamples:\n{_module.EXAMPLES}"

@@ -131,9 +131,10 @@ def declared(stage: str, of: Of, values: Any = None) -> Declared:
     )
 
 
-def plan(params: Params) -> list[Declared]:
-    """Every stage that `dvc repro` would look at, in dvc.yaml's order."""
+def plan(params: Params, seed: int | None = None) -> list[Declared]:
+    """Every stage that `dvc repro` would look at, in dvc.yaml's order; with another `seed`."""
     values, every = _params(), [None, *data_sets(params), *matrix(params)]
+    values["seed"] = values["seed"] if seed is None else seed
     kinds = {(): type(None), ("dataset",): DataSet, ("dataset", "model"): Instance}
     return [
         declared(bare(stage), of, values)

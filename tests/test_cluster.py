@@ -1,0 +1,447 @@
+"""Many runs on a cluster: a Ray cluster of three raylets, a DVC remote, and one machine beside it.
+
+Needs Ray (ganvas[cluster]). One job goes through all of it here; two recipes with two seeds, a
+machine that is taken away and a run that always fails take minutes:
+
+    GANVAS_TEST_CLUSTER=1 python -m pytest -n 0 tests/test_cluster.py
+"""
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pytest
+from background import answers, free_port, serving
+from repositories import ROOT, commit, copy, edit, environment, make, ran, run
+from rich.console import Console
+
+from ganvas import config
+from ganvas.cli import cluster as command
+from ganvas.workflow import cluster, paths, pipeline, remote, worker
+
+LARGE = "GANVAS_TEST_CLUSTER"
+TINY = {"epochs": 1, "checkpoint_every": 1}
+MODELS = ("gan", "dcgan")
+STAGES = ("train", "select", "sample", "evaluate")
+RAY = (sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats")
+SMALL_STORE = ("--object-store-memory", "80000000")
+GANVAS = ("python", "-m", "ganvas", "cluster")
+needs_ray = pytest.mark.skipif(
+    find_spec("ray") is None, reason="NOT TESTED: ray is not installed (ganvas[cluster])"
+)
+NOTHING = '''"""A loss that is none."""
+
+PROBABILITY, PAIRED = False, False
+
+
+def discriminator_loss(real_logits, fake_logits):
+    return (real_logits + fake_logits).mean() * float("nan")
+
+
+def generator_loss(fake_logits):
+    return fake_logits.mean()
+'''
+JOB: worker.Job = {
+    "name": "evaluate@digits-gan seed 1",
+    "target": "evaluate@digits-gan",
+    "instance": "digits-gan",
+    "seed": 1,
+    "experiment": "",
+    "commit": "HEAD",
+    "git": "https://example.org/ganvas",
+    "threads": 1,
+    "save_seconds": 1.0,
+}
+
+
+class Cluster(NamedTuple):
+    address: str
+    nodes: list[Path]  # the folder for temporary files of each worker, whose log lies beside it
+
+    def raylet(self, node: Path) -> psutil.Process:
+        """The one that was started with that folder."""
+        for process in psutil.process_iter(["name"]):
+            if process.info["name"] == "raylet" and process.environ().get("TMPDIR") == str(node):
+                return process
+        raise AssertionError(f"no raylet of {node}")
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Cluster]:
+    """A head without a processor for jobs, and two machines with one each."""
+    port = free_port()
+    # Sockets have short names: not below pytest's folder.
+    with tempfile.TemporaryDirectory(prefix="ganvas-ray-") as name, ExitStack() as stack:
+        folder, address = Path(name), f"127.0.0.1:{port}"
+        of_head = ["--head", "--port", str(port), "--include-dashboard", "false", "--num-cpus", "0"]
+        of_head += ["--temp-dir", f"{folder}/ray"]
+        of_worker = ["--address", address, "--num-cpus", "1"]
+        for node, options in (("head", of_head), ("one", of_worker), ("two", of_worker)):
+            (folder / node).mkdir()
+            log = folder / f"{node}.log"
+            variables = environment(
+                TMPDIR=f"{folder}/{node}",
+                RAY_health_check_period_ms="500",  # a machine that is gone is known in seconds
+                RAY_health_check_failure_threshold="4",
+            )
+
+            def started(log: Path = log) -> None:
+                assert "Ray runtime started" in log.read_text()
+
+            command = [*RAY, *options, *SMALL_STORE]
+            stack.enter_context(serving(log, command, started, env=variables, cwd=folder))
+        yield Cluster(address, [folder / "one", folder / "two"])
+        for process in psutil.process_iter():  # each by itself would take its time to say goodbye
+            with suppress(psutil.Error):
+                if process.environ().get("TMPDIR", "").startswith(name):
+                    process.kill()
+
+
+def team(original: Path, folder: Path, **values: object) -> Path:
+    """A clone that has made nothing, of a repository whose results its remote has; committed."""
+    made = copy(original, folder / "made")
+    run(made, "dvc", "remote", "add", "-q", "--default", "team", f"{folder}/remote")
+    edit(made, **values)
+    remote.complete(remote.of_project(made), made / remote.CACHE)
+    run(made, "dvc", "push", "-q", "--run-cache")
+    (made / "dvc.lock").rename(folder / "dvc.lock")  # so that all comes from the run cache
+    commit(made, "a team's")
+    (folder / "dvc.lock").rename(made / "dvc.lock")
+    run(folder, "git", "clone", "-q", str(made), str(folder / "head"))
+    return folder / "head"
+
+
+def stages(model: str) -> set[str]:
+    return {f"{stage}@digits-{model}" for stage in STAGES}
+
+
+class TestRemote:
+    def test_has_what_dvc_would_find_and_no_more(
+        self, original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = copy(original, tmp_path / "repository")
+        run(folder, "dvc", "remote", "add", "-q", "--default", "team", f"{tmp_path}/remote")
+        monkeypatch.chdir(folder)
+        store, every = remote.of_project(), pipeline.plan(config.load())
+        assert remote.known(store, every) == set()
+        run(folder, "dvc", "push", "-q", "--run-cache")
+        # The others have outputs that git keeps: DVC has not sent those.
+        alone = {"download@digits", "normalize@digits"} | {f"train@digits-{m}" for m in MODELS}
+        assert remote.known(store, every) == alone
+        for path in (tmp_path / "remote/runs").iterdir():
+            run(tmp_path, "rm", "-r", str(path))
+        remote.complete(store, remote.CACHE)
+        run(folder, "dvc", "push", "-q", "--run-cache")
+        shared = {f"{stage}@digits" for stage in cluster.OF_DATA}
+        assert remote.known(store, every) == shared | stages("gan") | stages("dcgan")
+        edit(folder, datasets__digits__models={"gan": {"epochs": 2, "checkpoint_every": 1}})
+        now = pipeline.plan(config.load())
+        assert remote.known(store, now) == shared | stages("gan")
+        assert remote.known(store, pipeline.plan(config.load(), seed=1)) == shared - {
+            "reference@digits"
+        }
+        # What the remote has is not sent anew.
+        remote.complete(store, remote.CACHE)
+        assert not [path for path in (remote.CACHE / "runs").rglob("*") if path.is_file()]
+        # An entry whose files are gone is worth nothing.
+        generator = pipeline.locked()["train@digits-gan"].outs["models/digits/gan/generator"]
+        (tmp_path / "remote/files/md5" / generator[:2] / generator[2:]).unlink()
+        assert remote.known(store, now) == shared
+
+    def test_is_the_same_on_s3(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        if missing := [name for name in ("boto3", "moto", "s3fs") if find_spec(name) is None]:
+            pytest.skip(f"NOT TESTED: {', '.join(missing)} not installed (ganvas[dev])")
+        import boto3
+
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "team")
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        server = [sys.executable, "-m", "moto.server", "--port", str(port)]
+
+        def ready() -> None:
+            answers(f"{url}/moto-api/")
+
+        with serving(tmp_path / "log", server, ready, env=environment()):
+            bucket = boto3.resource("s3", "us-east-1", endpoint_url=url).Bucket("dvc")
+            bucket.create()
+            (tmp_path / ".dvc").mkdir()
+            (tmp_path / ".dvc/config").write_text(
+                "[core]\n    remote = team\n['remote \"team\"']\n    url = s3://dvc/ganvas\n"
+                f"    endpointurl = {url}\n"
+            )
+            store = remote.of_project(tmp_path)
+            assert store.find("states") == [] and not store.has("states/a/b")
+            for name in ("b", "c"):
+                store.write(f"states/a/{name}", name.encode())
+            assert store.find("states") == ["states/a/b", "states/a/c"]
+            # What another machine writes is seen at once.
+            bucket.put_object(Key="ganvas/states/a/d", Body=b"d")
+            assert store.find("states/a")[-1] == "states/a/d" and store.has("states/a/d")
+            assert store.read("states/a/c") == b"c"
+            with pytest.raises(FileNotFoundError):
+                store.read("states/a/e")
+            for _ in range(2):
+                store.remove("states/a")
+                assert store.find("states") == []
+
+    def test_takes_a_state_after_what_it_needs(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        runs, written = tmp_path / "runs", []
+
+        class Watched(remote.Remote):
+            def write(self, path: str, content: bytes) -> None:
+                written.append(path)
+                super().write(path, content)
+
+        store = Watched(str(tmp_path / "remote"))
+        (runs / "key/zeros").mkdir(parents=True)
+        for name in ("state.safetensors", "zeros/epoch-1", "a.png", "mlflow_run", ".half.7"):
+            (runs / "key" / name).write_text(name)
+        (runs / "key.lock").touch()
+        sent: dict[str, int] = {}
+        remote.send_states(store, "states/digits-gan/1", runs, sent)
+        assert written[-1] == "states/digits-gan/1/key/state.safetensors"
+        names = {"state.safetensors", "zeros/epoch-1", "a.png"}
+        assert {path.partition("key/")[2] for path in written} == names
+        remote.send_states(store, "states/digits-gan/1", runs, sent)
+        assert len(written) == 3
+        os.utime(runs / "key/state.safetensors", ns=(1, 1))
+        remote.send_states(store, "states/digits-gan/1", runs, sent)
+        assert written[3:] == ["states/digits-gan/1/key/state.safetensors"]
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example.org")
+        remote.send_states(store, "states/digits-gan/1", runs, sent)
+        assert written[4:] == ["states/digits-gan/1/key/mlflow_run"]
+        remote.fetch_states(store, "states/digits-gan/1", tmp_path / "elsewhere")
+        fetched = tmp_path / "elsewhere/key"
+        assert all((fetched / name).read_text() == name for name in names)
+        remote.fetch_states(store, "states/digits-gan/2", tmp_path / "nothing")
+        assert not (tmp_path / "nothing").exists()
+
+
+class TestPlan:
+    def test_has_what_instances_share_once_and_before_them(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("dvc.yaml", "params.yaml", "ganvas"):
+            (tmp_path / name).symlink_to(ROOT / name)
+        (tmp_path / "params.yaml").unlink()
+        (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+        edges = {"edges-pix2pix": {"dataset": "edges", "model": "pix2pix"}}
+        matrix = {"datasets": ["digits"], "models": ["gan"]}
+        edit(tmp_path, matrix=matrix | {"translated": ["edges"], "translations": edges})
+        monkeypatch.chdir(tmp_path)
+        found = {task.name: task for task in cluster.tasks(config.load(), [3, 5])}
+        assert {name: task.after for name, task in found.items()} == {
+            "reference@digits seed 3": "",
+            "evaluate@digits-gan seed 3": "reference@digits seed 3",
+            "reference@digits seed 5": "reference@digits seed 3",
+            "evaluate@digits-gan seed 5": "reference@digits seed 5",
+            "reference-translation@edges seed 3": "",
+            "evaluate-translation@edges-pix2pix seed 3": "reference-translation@edges seed 3",
+            "reference-translation@edges seed 5": "reference-translation@edges seed 3",
+            "evaluate-translation@edges-pix2pix seed 5": "reference-translation@edges seed 5",
+        }
+        train, *_ = found["evaluate-translation@edges-pix2pix seed 5"].stages
+        assert (train.stage, train.params["seed"]) == ("train-translation@edges-pix2pix", 5)
+        *same, _ = found["reference@digits seed 5"].stages
+        assert same == found["reference@digits seed 3"].stages[:3]
+
+    def test_takes_the_time_from_published_speeds(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("dvc.yaml", "params.yaml", "results", "docs"):
+            (tmp_path / name).symlink_to(ROOT / name)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(paths, "ROOT", tmp_path)
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        published = json.loads((ROOT / "docs/results.json").read_text())["training"]["mnist"]
+        hours = {
+            task.instance.name: cluster.hours(task.instance)
+            for task in cluster.tasks(config.load(), [0])
+            if task.instance and task.instance.data.name == "mnist"
+        }
+        expected = {f"mnist-{model}": facts["seconds"] / 3600 for model, facts in published.items()}
+        assert hours == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository that has made nothing, and has no remote."""
+    folder = tmp_path_factory.mktemp("bare")
+    make(folder, matrix__datasets=["digits"])
+    return folder
+
+
+class TestRefuses:
+    def refusal(self, folder: Path, *arguments: str) -> str:
+        done = run(folder, *GANVAS, *arguments, check=False)
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        return line
+
+    def test_a_repository_without_a_remote_that_all_find(self, bare: Path) -> None:
+        assert ".dvc/config: no default remote" in self.refusal(bare)
+        run(bare, "dvc", "remote", "add", "-q", "--default", "team", "../beside")
+        commit(bare, "a remote that is beside this clone alone")
+        assert ".dvc/config: no default remote" in self.refusal(bare)
+
+    def test_what_no_commit_has(self, bare: Path) -> None:
+        before = (bare / "params.yaml").read_text()
+        edit(bare, train__log_every=7)
+        for options in (["--dry-run"], ["--git", "https://example.org/ganvas"]):
+            assert "differ from the commit" in self.refusal(bare, *options)
+        (bare / "params.yaml").write_text(before)
+
+    def test_seeds_that_are_none(self, bare: Path) -> None:
+        assert "--seeds 1,x" in self.refusal(bare, "--seeds", "1,x")
+
+
+def test_the_table_shows_what_runs_and_what_failed_and_counts_the_rest() -> None:
+    states = {
+        "a": cluster.Status("queued"),
+        "b": cluster.Status("done", "one", "17 files pushed"),
+        "c": cluster.Status("running", "two", "digits-gan: 120 of 204 it, 3.8/s, 0.4 min left"),
+        "d": cluster.Status("failed", "two", "Traceback\nerror: losses are not finite"),
+    }
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(command._table(states))
+    title, *rows = [line.strip() for line in console.export_text().splitlines()]
+    assert title == "1 queued, 1 running, 1 done, 1 failed"
+    cells = [[cell.strip() for cell in row.split("│")[1:-1]] for row in rows if "│" in row]
+    assert cells == [
+        ["c", "running", "two", states["c"].said],
+        ["d", "failed", "two", "error: losses are not finite"],
+    ]
+
+
+class TestWorker:
+    def test_tells_no_secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
+        said = "push to https://user:pass@example.org/x with wJalrXUtnFEMI failed"
+        assert worker.redacted(said) == "push to https://***@example.org/x with *** failed"
+
+    def test_gives_a_job_its_threads_and_no_other_repositorys_names(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DVC_ROOT", "/elsewhere")
+        monkeypatch.setenv("OMP_NUM_THREADS", "64")
+        variables = worker.environment({**JOB, "threads": 3, "experiment": "cluster-seed-1"})
+        assert (variables["OMP_NUM_THREADS"], variables["DVC_EXP_NAME"]) == ("3", "cluster-seed-1")
+        assert "DVC_ROOT" not in variables
+        assert "DVC_EXP_NAME" not in worker.environment(JOB)
+
+    def test_leaves_nothing_running_where_its_parent_is_killed(self, tmp_path: Path) -> None:
+        git, pid = tmp_path / "git", tmp_path / "pid"
+        git.write_text(f"#!/bin/sh\necho $$ > {pid}.part; mv {pid}.part {pid}; sleep 300; :\n")
+        git.chmod(0o755)
+        variables = environment(TMPDIR=str(tmp_path))
+        variables["PATH"] = f"{tmp_path}{os.pathsep}{variables['PATH']}"
+        line = (json.dumps(JOB) + "\n").encode()
+        parent = (
+            "import subprocess, sys, time;"
+            "child = subprocess.Popen([sys.executable, '-m', 'ganvas.workflow.worker'],"
+            " stdin=subprocess.PIPE, start_new_session=True);"
+            f"child.stdin.write({line!r}); child.stdin.flush(); time.sleep(300)"
+        )
+        process = subprocess.Popen([sys.executable, "-c", parent], cwd=ROOT, env=variables)
+        wait(pid.exists)
+        child = psutil.Process(int(pid.read_text()))
+        process.kill()
+        process.wait()
+        wait(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def wait(until: Callable[[], bool], seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < deadline, "it has not happened"
+        time.sleep(0.05)
+
+
+@needs_ray
+def test_one_job_comes_back_as_if_it_had_run_here(
+    original: Path, tmp_path: Path, machines: Cluster
+) -> None:
+    changed = {"gan": {"epochs": 2, "checkpoint_every": 1}, "dcgan": TINY}
+    head = team(original, tmp_path, datasets__digits__models=changed)
+    shown = run(head, *GANVAS, "--dry-run").stdout
+    assert re.search(r"evaluate@digits-dcgan seed 0 +runs train, select, sample, evaluate", shown)
+    assert "1 of 3 to run" in shown and not (head / "dvc.lock").exists()
+    done = run(head, *GANVAS, "--address", machines.address)
+    assert re.search(r"^running +evaluate@digits-dcgan seed 0", done.stdout, re.MULTILINE)
+    assert ran(done) == {"params", "report@digits"}  # the page is made here
+    assert ran(run(head, "dvc", "repro")) == set()
+    # Nothing is left there.
+    assert not (tmp_path / "remote/states/digits-dcgan/0").exists()
+    assert not [path for node in machines.nodes for path in node.glob("ganvas-cluster-*/*")]
+    made = tmp_path / "made"
+    assert ran(run(made, "dvc", "repro")) == {"params", "report@digits"} | stages("dcgan")
+    assert (head / "dvc.lock").read_bytes() == (made / "dvc.lock").read_bytes()
+
+
+@needs_ray
+@pytest.mark.skipif(LARGE not in os.environ, reason=f"NOT TESTED: {LARGE} is not set (minutes)")
+def test_a_machine_is_taken_away_and_a_run_always_fails(
+    original: Path, tmp_path: Path, machines: Cluster
+) -> None:
+    models = {
+        "gan": {"epochs": 60, "checkpoint_every": 30},
+        "dcgan": {"epochs": 20, "checkpoint_every": 10},
+        "lsgan": TINY | {"objective": "nothing"},
+    }
+    tiny = {"matrix__models": [*models], "datasets__digits__models": models}
+    head = team(original, tmp_path, train__save_seconds=1, **tiny)
+    (head / "ganvas/training/objectives/nothing.py").write_text(NOTHING)
+    edit(head, tracking__enabled=True)
+    commit(head, "tracked, with an objective that is none")
+    log = tmp_path / "log"
+    command = [sys.executable, *GANVAS[1:], "--address", machines.address, "--seeds", "0,1"]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=head, env=environment(), stdout=output, stderr=subprocess.STDOUT
+        )
+    states = tmp_path / "remote/states"
+    wait(lambda: any(states.glob("digits-*gan/*/*/state.safetensors")), 900)
+    state = next(states.glob("digits-*gan/*/*/state.safetensors"))
+    of_it = f"ganvas-cluster-*/*/repository/.ganvas/runs/{state.parts[-4]}/{state.parts[-2]}"
+    taken = next(node for node in machines.nodes if any(node.glob(of_it)))  # where it is trained
+    machines.raylet(taken).send_signal(signal.SIGKILL)
+    assert process.wait(3000) == 1, log.read_text()
+    said = log.read_text()
+    assert "goes on from iteration" in said
+    for seed in (0, 1):
+        assert re.search(rf"evaluate@digits-lsgan seed {seed} failed .*\n(.*\n)*.*not finite", said)
+        for model in ("gan", "dcgan"):
+            assert re.search(rf"^done +evaluate@digits-{model} seed {seed}$", said, re.MULTILINE)
+    assert "2 of 8 failed" in said
+    alone = tmp_path / "alone"
+    run(tmp_path, "git", "clone", "-q", str(head), str(alone))
+    targets = ["evaluate@digits-gan", "evaluate@digits-dcgan"]
+    assert "params" in ran(run(alone, "dvc", "repro", *targets))
+    assert (head / "dvc.lock").read_bytes() == (alone / "dvc.lock").read_bytes()
+    run(alone, "dvc", "exp", "run", "-q", "--temp", "-n", "one", "-S", "seed=1", *targets)
+    assert lock(head, "cluster-seed-1") == lock(alone, "one") != ""
+    runs = run(head, "python", "-m", "ganvas", "lineage", "--verify").stdout
+    assert runs.count(": matches\n") == 2 and runs.count("matches its experiment") == 2
+
+
+def lock(repository: Path, name: str) -> str:
+    """The dvc.lock of an experiment."""
+    refs = run(repository, "git", "for-each-ref", "--format=%(refname)", "refs/exps").stdout.split()
+    (ref,) = [ref for ref in refs if ref.endswith(f"/{name}")]
+    return run(repository, "git", "show", f"{ref}:dvc.lock").stdout
