@@ -75,6 +75,12 @@ TITLES_OF_MEASURES = {
         "modes_kl": "Mất cân bằng giữa các lớp",
         "class_accuracy": "Vẽ đúng lớp được yêu cầu",
         "class_fid": "FID trung bình trong từng lớp",
+        "domain_accuracy": "Vẽ đúng miền được yêu cầu",
+        "class_kept": "Giữ nguyên lớp",
+        "l1": "Sai số trung bình (L1)",
+        "psnr": "PSNR, dB",
+        "ssim": "SSIM",
+        "cycle_l1": "Sai số sau một vòng đi về",
         "memorisation": "Mức độ ghi nhớ",
     },
 }
