@@ -1,7 +1,7 @@
 """Many runs on a cluster: a Ray cluster of three raylets, a DVC remote, and one machine beside it.
 
-Needs Ray (ganvas[cluster]). One job goes through all of it here; two recipes with two seeds, a
-machine that is taken away and a run that always fails take minutes:
+What starts a cluster takes minutes, and needs Ray (ganvas[cluster]): one job, and two recipes with
+two seeds, a machine that is taken away and a run that always fails:
 
     GANVAS_TEST_CLUSTER=1 python -m pytest -n 0 tests/test_cluster.py
 """
@@ -38,8 +38,9 @@ STAGES = ("train", "select", "sample", "evaluate")
 RAY = (sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats")
 SMALL_STORE = ("--object-store-memory", "80000000")
 GANVAS = ("python", "-m", "ganvas", "cluster")
-needs_ray = pytest.mark.skipif(
-    find_spec("ray") is None, reason="NOT TESTED: ray is not installed (ganvas[cluster])"
+needs_cluster = pytest.mark.skipif(
+    find_spec("ray") is None or LARGE not in os.environ,
+    reason=f"NOT TESTED: ray is not installed (ganvas[cluster]), or {LARGE} is not set (minutes)",
 )
 NOTHING = '''"""A loss that is none."""
 
@@ -373,7 +374,7 @@ def wait(until: Callable[[], bool], seconds: float = 300) -> None:
         time.sleep(0.05)
 
 
-@needs_ray
+@needs_cluster
 def test_one_job_comes_back_as_if_it_had_run_here(
     original: Path, tmp_path: Path, machines: Cluster
 ) -> None:
@@ -394,8 +395,7 @@ def test_one_job_comes_back_as_if_it_had_run_here(
     assert (head / "dvc.lock").read_bytes() == (made / "dvc.lock").read_bytes()
 
 
-@needs_ray
-@pytest.mark.skipif(LARGE not in os.environ, reason=f"NOT TESTED: {LARGE} is not set (minutes)")
+@needs_cluster
 def test_a_machine_is_taken_away_and_a_run_always_fails(
     original: Path, tmp_path: Path, machines: Cluster
 ) -> None:
