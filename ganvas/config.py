@@ -84,8 +84,8 @@ class Matrix(Section):
 
     datasets: list[str]
     models: Annotated[list[str], Field(min_length=1)]
-    translated: list[str]
-    translations: dict[str, Translation]
+    translated: list[str] = []
+    translations: dict[str, Translation] = {}
 
 
 class Training(Section):
