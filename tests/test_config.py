@@ -398,6 +398,26 @@ class TestTogether:
         """models/<dataset>/classifier is the extractor's place."""
         assert "classifier" in refusal("models.classifier", dict(params["models"]["gan"]))
 
+    @pytest.mark.parametrize("name", ["identity", "mean", "nearest"])
+    def test_model_may_not_be_called_what_a_baseline_is_called(
+        self, refusal: Refusal, params: dict[str, Any], name: str
+    ) -> None:
+        line = refusal(f"models.{name}", dict(params["models"]["pix2pix"]))
+        assert line.startswith(f"models.{name}: not allowed as a name; ") and "are taken" in line
+
+    def test_only_what_is_translated_may_be_larger_than_64_pixels(
+        self, refusal: Refusal, edited: Callable[[str, Any], Path]
+    ) -> None:
+        own = {"folder": "~/own", "channels": 3, "image_size": 256}
+        for kind in ("pairs", "domains"):
+            found = config.load(edited("datasets.own", {**own, "kind": kind}))
+            assert found.datasets["own"].image_size == 256
+        line = refusal("datasets.own", {**own, "image_size": 65})
+        assert line.startswith("datasets.own.image_size: 65 is not allowed; images are generated")
+        assert "less than or equal to 256" in refusal(
+            "datasets.own", {**own, "kind": "pairs", "image_size": 257}
+        )
+
 
 class TestYaml:
     def test_scientific_notation_is_a_number(self, file: Path, root: Path) -> None:
@@ -621,6 +641,8 @@ class TestMatrix:
                 "translations.x-pix2pix.dataset: unknown data set 'x'; allowed: digits, ",
             ),
             ({"datasets": []}, "datasets: names none; add one"),
+            ({"datasets": ["mnist", "mnist"]}, "datasets: ['mnist', 'mnist'] names one twice"),
+            ({"translated": ["edges", "edges"]}, "translated: ['edges', 'edges'] names one twice"),
         ],
     )
     def test_what_is_not_allowed(

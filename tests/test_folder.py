@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from killing import killed
 from laying import Lay, archive, write
 from PIL import Image
 
@@ -682,23 +683,6 @@ class TestLongReading:
         assert "min left" in told.err
 
 
-KILLED = """
-import sys, time
-from pathlib import Path
-from ganvas.data import decoded, decoding, findings, folder
-decoded.PART, findings.FEWEST = 40 * 64, {}
-source, cache = map(Path, sys.argv[1:])
-original, fittings = decoding.fitted, []
-def fitted(image, form):
-    fittings.append(image)
-    time.sleep(0.01 * (len(fittings) > 90))
-    return original(image, form)
-decoding.fitted = fitted
-settings = dict(seed=0, test_share=0.3, validation_share=0.2)
-folder.read(source, decoding.Form(1, 8), cache=cache, workers=1, **settings)
-"""
-
-
 AT_ONCE = """
 import sys
 from pathlib import Path
@@ -760,11 +744,8 @@ def test_where_there_can_be_no_other_processes_this_one_reads(tmp_path: Path) ->
 @pytest.mark.usefixtures("few")
 def test_killed_reading_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, cache = write(tmp_path / "given", pictures("{:03}.png", 500)), tmp_path / "cache"
-    running = subprocess.Popen([sys.executable, "-c", KILLED, str(source), str(cache)])
-    while len(kept := list(cache.rglob("0*.npz"))) < 2 and running.poll() is None:
-        time.sleep(0.01)
-    running.send_signal(signal.SIGKILL)
-    assert running.wait() == -signal.SIGKILL and 2 <= len(kept) < 12
+    kept = killed(source, cache, 40 * 64, 90, "images")
+    assert 2 <= len(kept) < 12
     monkeypatch.setattr(decoded, "PART", 40 * 64)
     fittings: list[Image.Image] = []
     original = decoding.fitted

@@ -3,10 +3,8 @@
 import dataclasses
 import json
 import re
-import signal
 import subprocess
 import sys
-import time
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from killing import killed
 from laying import Lay, archive, write
 from PIL import Image
 
@@ -371,23 +370,6 @@ class Stopped(BaseException):
     """What nothing but a test raises, or catches."""
 
 
-KILLED = """
-import sys, time
-from pathlib import Path
-from ganvas.data import decoded, decoding, findings, folder
-decoded.PART, findings.FEWEST = 40 * 128, {}
-source, cache = map(Path, sys.argv[1:])
-original, fittings = decoding.fitted, []
-def fitted(image, form):
-    fittings.append(image)
-    time.sleep(0.01 * (len(fittings) > 180))
-    return original(image, form)
-decoding.fitted = fitted
-settings = dict(seed=0, test_share=0.3, validation_share=0.2, kind="pairs")
-folder.read(source, decoding.Form(1, 8), cache=cache, workers=1, **settings)
-"""
-
-
 @pytest.mark.usefixtures("few")
 class TestLongReading:
     @pytest.fixture(autouse=True)
@@ -462,11 +444,8 @@ class TestLongReading:
         self, source: Path, tmp_path: Path, fittings: list[Image.Image]
     ) -> None:
         cache = tmp_path / "cache"
-        running = subprocess.Popen([sys.executable, "-c", KILLED, str(source), str(cache)])
-        while len(kept := list(cache.rglob("0*.npz"))) < 2 and running.poll() is None:
-            time.sleep(0.01)
-        running.send_signal(signal.SIGKILL)
-        assert running.wait() == -signal.SIGKILL and 2 <= len(kept) < 4
+        kept = killed(source, cache, 40 * 128, 180, "pairs")
+        assert 2 <= len(kept) < 4
         found = read(source, cache=cache)
         assert 0 < len(fittings) <= 300 - 80 * len(kept)
         assert same(found, read(source))
@@ -585,6 +564,20 @@ class TestDomains:
         contents = some("trainA/{}.png", range(9)) | some("testA/{}.png", range(9, 18))
         line = refusal(place(contents | some("testB/{}.png", range(20, 25))), "domains")
         assert "no image to train on in B; give more of this domain" in line
+
+    @pytest.mark.parametrize(("held_out", "refused"), [(19, True), (20, False)])
+    def test_with_too_few_to_measure_against_are_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_out: int, refused: bool
+    ) -> None:
+        monkeypatch.setattr(findings, "FEWEST", {"test": (30, "to measure against")})
+        contents = some("trainA/{}.png", range(30)) | some("trainB/{}.png", range(30, 60))
+        contents |= some("testA/{}.png", range(60, 90))
+        source = write(tmp_path, contents | some("testB/{}.png", range(90, 90 + held_out)))
+        if refused:
+            line = refusal(source, "domains")
+            assert "19 images of B to measure against; 20 of each domain are the least" in line
+        else:
+            assert read(source, "domains").report.splits["test"] == 50
 
     def test_are_warned_of_by_their_name(self, tmp_path: Path) -> None:
         contents = some("trainA/{}.png", range(20)) | some("trainB/{}.png", range(15, 24))

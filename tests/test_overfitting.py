@@ -272,6 +272,17 @@ def test_the_warning_begins_half_way() -> None:
     assert warned((-2.0, 0.0, 2.0)) == warned((1.0, 0.0, 1.0)) == []  # it tells nothing apart
 
 
+def test_who_cannot_augment_is_not_told_to() -> None:
+    rows = [(2.0, -0.5, -2.0)]
+    (may,), (may_not,) = overfitting.warnings(rows), overfitting.warnings(rows, augmented=False)
+    assert "augment" not in may_not and ". Train for fewer epochs, lower lr_disc" in may_not
+    # To the letter as ever: it stands in the files of trained models.
+    assert may.endswith(
+        "generated ones. Set augment: [translation, cutout], which takes more epochs, or train for "
+        "fewer, lower lr_discriminator, add images"
+    )
+
+
 def test_the_warning_is_of_the_last_tenth_three_rows_at_least() -> None:
     well, ill = (2.0, 1.9, -2.0), (2.0, -1.9, -2.0)
     assert warned(*[ill] * 36, *[well] * 4) == warned(*[ill] * 9, *[well] * 3) == []

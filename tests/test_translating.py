@@ -14,6 +14,7 @@ from torch.nn import functional
 from ganvas import config, networks
 from ganvas.config import Translating
 from ganvas.errors import GanvasError
+from ganvas.training import run
 from ganvas.training.engine import Engine
 from ganvas.training.methods.cyclegan import Pool
 from ganvas.training.overfitting import Probe
@@ -348,6 +349,25 @@ class TestExamples:
         rows = {row.numpy().tobytes() for row in inputs}
         as_they_are = sum(row.numpy().tobytes() in rows for row in batch["inputs"])
         assert 5 < as_they_are < 25
+
+
+@pytest.mark.parametrize(("weight", "warned"), [(1.0, True), (0.0, False)])
+def test_nobody_is_warned_of_a_discriminator_that_nothing_listens_to(
+    tmp_path: Path, weight: float, warned: bool
+) -> None:
+    engine = begin("pix2pix", adversarial_weight=weight)
+    current = run.Run(tmp_path, engine, run.Plan(100, 100, [], 100, 60.0))
+    current.measured = torch.zeros(run.WON_ITERATIONS, len(engine.method.measures))
+    assert bool(current.warnings()) == warned
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_stands_in_a_row_has_as_many_names(name: str) -> None:
+    engine = begin(name)
+    drawn = engine.method.draw(engine, engine.first(2))
+    names = {"pix2pix": [], "cyclegan": ["a", "b"], "stargan": ["a", "b", "c", "d"]}
+    of = engine.method.columns(names[name.removesuffix("_l1")])
+    assert len(of) == len(set(of)) == drawn.shape[1]
 
 
 class TestPictures:

@@ -1,6 +1,7 @@
 """Translations through the real `dvc repro`: every stage, selective, traced, served, looked at."""
 
 import json
+import re
 import sys
 import urllib.error
 import urllib.request
@@ -143,6 +144,24 @@ class TestScores:
         for name in ("edges/pix2pix", "dresses/cyclegan"):
             chosen = read(folder / f"results/{name}/selection.json")
             assert chosen["epoch"] in (1, 2) and chosen["rule"] == "best"
+
+    def test_the_summary_has_the_baselines_too(self, folder: Path) -> None:
+        said = run(folder, "ganvas", "summary", "--dataset", "dresses").stdout
+        heads, *rows = [line for line in said.splitlines() if line][1:6]
+        assert re.split(r"\s{2,}", heads.strip())[:4] == [
+            "FID",
+            "right domain",
+            "right class",
+            "class kept",
+        ]
+        assert [row.split()[0] for row in rows] == ["cyclegan", "identity", "mean", "real"]
+        scores = read(folder / "results/dresses/cyclegan/metrics.json")
+        shown = rows[0].split()[1:]
+        assert shown[0] == f"{scores['classifier']['fid']:.2f}"
+        assert shown[-1] == f"{scores['pixels']['cycle_l1']:.4f}" and rows[1].split()[-1] == "–"
+        done = run(folder, "ganvas", "summary", "--dataset", "inverted", check=False)
+        assert done.returncode == 1
+        assert "inverted: no translation of it in matrix.translations; add one" in done.stderr
 
 
 class TestPipeline:
