@@ -238,9 +238,8 @@ class TestPlan:
     def test_has_what_instances_share_once_and_before_them(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        for name in ("dvc.yaml", "params.yaml", "ganvas"):
+        for name in ("dvc.yaml", "ganvas", "stages"):
             (tmp_path / name).symlink_to(ROOT / name)
-        (tmp_path / "params.yaml").unlink()
         (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
         edges = {"edges-pix2pix": {"dataset": "edges", "model": "pix2pix"}}
         matrix = {"datasets": ["digits"], "models": ["gan"]}
@@ -261,6 +260,14 @@ class TestPlan:
         assert (train.stage, train.params["seed"]) == ("train-translation@edges-pix2pix", 5)
         *same, _ = found["reference@digits seed 5"].stages
         assert same == found["reference@digits seed 3"].stages[:3]
+        nothing = remote.Remote(str(tmp_path / "remote"))
+        missing = cluster.plan(config.load(), [3, 5], nothing).missing
+        of_data = [f"{stage}@digits" for stage in cluster.OF_DATA]
+        assert missing["reference@digits seed 3"] == of_data
+        assert missing["reference@digits seed 5"] == ["reference@digits"]
+        of_model = [f"{stage}@digits-gan" for stage in STAGES]
+        for seed in (3, 5):
+            assert missing[f"evaluate@digits-gan seed {seed}"] == of_model
 
     def test_takes_the_time_from_published_speeds(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
