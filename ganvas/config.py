@@ -98,6 +98,7 @@ class Training(Section):
     method: str
     objective: str
     penalties: dict[str, Annotated[float, Field(gt=0)]] = {}  # none
+    penalty_every: Count = 1  # iterations
     discriminator_steps: Count
     horizontal_flips: bool
     optimizer: str

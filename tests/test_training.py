@@ -124,6 +124,7 @@ OPTIONS: dict[str, config.Recipe] = {
     "penalties on all that changes images": small(
         "wgan_gp", penalties={"gradient": 10.0, "r1": 0.5, "r2": 2.0}, **CHANGED
     ),
+    "penalties now and then": small("wgan_gp", penalty_every=4, **CHANGED),
     "spectral norm in a generator that is averaged": small(
         "dcgan",
         ema_decay=0.9,
@@ -305,6 +306,10 @@ PLAIN: dict[str, tuple[str, dict[str, object]]] = {
         f"{name}, two steps": (name, DESCENT | {"discriminator_steps": 2})
         for name in ("dcgan", "r3gan", "acgan")
     },
+    **{
+        f"{name}, penalties now and then": (name, DESCENT | {"penalty_every": 2})
+        for name in ("r3gan", "wgan_gp")
+    },
 }
 
 
@@ -338,6 +343,7 @@ def test_an_iteration_is_the_plain_one(case: str, data: dict[str, Tensor]) -> No
             else torch.optim.Adam(parameters, lr, betas)
         )
     losses_of_discriminator, losses_of_generator = PAPERS[name]
+    every = settings.penalty_every
     noise, examples = seeds.generator(3, "noise"), shown(8 * steps, seed=3)
     pixels = data["images"] / 255
     if settings.generator_output == "tanh":
@@ -355,7 +361,7 @@ def test_an_iteration_is_the_plain_one(case: str, data: dict[str, Tensor]) -> No
         return logits
 
     plain = []
-    for _ in range(2):
+    for iteration in range(every + 1):
         chosen = next(examples)
         for step in range(steps):
             of_step = chosen[8 * step : 8 * step + 8]
@@ -367,12 +373,19 @@ def test_an_iteration_is_the_plain_one(case: str, data: dict[str, Tensor]) -> No
             if settings.classes != "none":
                 z = torch.cat([z, one_hot(labels, 10)], 1)
             fake = generator(z)
+            before_penalty = noise.get_state()
             losses = losses_of_discriminator(judge, real, fake.detach(), labels, noise)
+            if every > 1:
+                # Karras 2020, appendix B: at iterations 0, k, 2k, … and k times as strong.
+                full = iteration % every == 0
+                losses["penalty"] = every * losses["penalty"] if full else torch.tensor(0.0)
+                if not full:
+                    noise.set_state(before_penalty)
             descend(optimizers[1], losses)
         of_generator = losses_of_generator(judge, fake, real, labels)
         descend(optimizers[0], of_generator)
         plain.append(losses | of_generator)
-    rows = dict(zip(ours.method.measures, ours.advance(2).T, strict=True))
+    rows = dict(zip(ours.method.measures, ours.advance(every + 1).T, strict=True))
     for measure in plain[0].keys() - {"unmeasured"}:
         expected = torch.stack([losses[measure].detach() for losses in plain])
         torch.testing.assert_close(rows[measure], expected, rtol=1e-4, atol=1e-5)
@@ -464,6 +477,7 @@ BFLOAT16 = {
     **{name: small(name) for name in RECIPES},
     "penalties on all that changes images": small("r3gan", **CHANGED),
     "a gradient penalty on all that changes images": small("wgan_gp", **CHANGED),
+    "penalties now and then": small("r3gan", penalty_every=2),
 }
 
 
@@ -583,6 +597,7 @@ def test_instance_noise_is_as_strong_as_the_recipe_says(data: dict[str, Tensor])
         {"augment": ["translation"]},
         {"augment": ["cutout"]},
         {"penalties": {"r1": 1.0}},
+        {"penalties": {"r1": 1.0}, "penalty_every": 2},
         {"latent": "uniform"},
     ],
     ids=str,
@@ -682,6 +697,29 @@ def test_every_objective_penalty_and_augmentation_is_trained_here() -> None:
     for kind in ("objective", "penalties", "augment", "optimizer"):
         named = {n for each in used for n in parts.named(each.model_dump(), kind)}
         assert named == set(parts.names(kind))
+
+
+def test_each_kind_of_iteration_has_a_graph_of_its_own(data: dict[str, Tensor]) -> None:
+    """What stands for a graph does here what it did when it was recorded, as a graph must."""
+    recipe = OPTIONS["penalties now and then"]
+    eager, graphed = begin(recipe, data), begin(recipe, data)
+
+    class Recorded:
+        def __init__(self) -> None:
+            self.full = graphed.full
+
+        def replay(self) -> None:
+            graphed.full = self.full
+            graphed._iterate()
+
+    graphed._warm_up = lambda: None  # type: ignore[method-assign]
+    graphed._record = Recorded  # type: ignore[method-assign, assignment]
+    graphed._capturing = True
+    for iterations in (3, 7):
+        assert torch.equal(graphed.advance(iterations), eager.advance(iterations))
+    penalties = eager.advance(8)[:, eager.method.measures.index("penalty")]
+    assert penalties.nonzero().flatten().tolist() == [2, 6]  # iterations 12 and 16
+    assert graphed.captured
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")

@@ -52,6 +52,8 @@ class Method(Protocol):
     networks: dict[str, nn.Module]
     memories: dict[str, nn.Module]  # what else the next iteration depends on, in their buffers
     batches: int  # of `batch_size` examples, that an iteration is given as one
+    # 1, or: of so many iterations the first is full, and those after it do less (`Engine.full`).
+    every: int
     capturable: bool  # whether an iteration does the same work each time, as a CUDA graph must
     shareable: bool  # whether it draws noise for whole batches, and takes its share of it
     # What it takes to build each generator again, as JSON; lies beside its checkpoints.
@@ -187,13 +189,16 @@ class Engine:
         self._rows = torch.arange(longest, device=device)[:, None]
         self._row = torch.zeros((), dtype=torch.int64, device=device)
         self._capturing = capture and self.method.capturable and device.type == "cuda"
-        self._graph: torch.cuda.CUDAGraph | None = None
+        # Full iterations do other work than those between them: a graph each.
+        self._graphs: dict[bool, torch.cuda.CUDAGraph] = {}
+        self._every: int = getattr(self.method, "every", 1)
+        self.full = True  # whether the iteration that runs is
         self._sent = False  # whether the other processes have had the state
 
     @property
     def captured(self) -> bool:
         """Whether iterations are replayed from a CUDA graph; known after the first `advance`."""
-        return self._graph is not None
+        return bool(self._graphs)
 
     def advance(self, iterations: int) -> Tensor:
         """Run that many iterations; return the measures of each, float32 (iterations, M), CPU.
@@ -229,7 +234,7 @@ class Engine:
 
     def _advance(self, iterations: int) -> Tensor:
         with self._stream_of_layers():
-            if self._capturing and self._graph is None:
+            if self._capturing and not self._graphs:
                 self._capture()
             self._row.zero_()
             self._done.fill_(self.iteration)
@@ -241,8 +246,9 @@ class Engine:
                 if self._host:
                     shown = self._order[position * self._shown : (position + 1) * self._shown]
                     self._host.send(self.sharing.mine(shown, self.method.batches))
-                if self._graph:
-                    self._graph.replay()
+                self.full = self.iteration % self._every == 0
+                if self._graphs:
+                    self._graphs[self.full].replay()
                 else:
                     self._iterate()
                 self.iteration += 1
@@ -346,7 +352,7 @@ class Engine:
         self._layers = tensors["layers"]
         self.iteration = int(tensors["iteration"])
         self._order_epoch = -1
-        self._graph, self._sent = None, False
+        self._graphs, self._sent = {}, False
 
     def _modules(self) -> dict[str, nn.Module]:
         averages = {f"average.{name}": network for name, network in self.averages.items()}
@@ -428,15 +434,21 @@ class Engine:
             mine.copy_(theirs)
 
     def _capture(self) -> None:
-        """Record one iteration as a CUDA graph, or else go on eagerly; leaves the state as it was.
+        """Record an iteration as a CUDA graph, one of each kind where there are two, or else go on
+        eagerly; leaves the state as it was.
 
         Capturing depends on card, driver and PyTorch: where it fails, one warning says so.
         """
         before = {name: value.clone() for name, value in self.state().items()}
         default = _default_generator(self.device)
-        self._warm_up()
+        kinds = (True, False) if self._every > 1 else (True,)
+        for self.full in kinds:
+            self._warm_up()
         try:
-            self._record()
+            graphs = {}
+            for self.full in kinds:
+                graphs[self.full] = self._record()
+            self._graphs = graphs
         except RuntimeError as error:
             cause: BaseException = error
             while cause.__context__:  # the end of a broken capture says no more than that it broke
@@ -472,7 +484,7 @@ class Engine:
         torch.cuda.current_stream().wait_stream(stream)
         self._row.zero_()
 
-    def _record(self) -> None:
+    def _record(self) -> torch.cuda.CUDAGraph:
         """Capture one iteration; raises `RuntimeError` where there can be no graph."""
         self._tried = graph = torch.cuda.CUDAGraph()  # kept: the allocator may hold on to it
         if torch.__version__ < "2.14":  # later ones find generators by themselves, and warn
@@ -481,7 +493,7 @@ class Engine:
         # The outer context: a capture that fails leaves its own stream behind.
         with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
             self._iterate()
-        self._graph = graph
+        return graph
 
 
 class _Host:

@@ -20,7 +20,7 @@ DRAWN = 8  # examples of a progress picture, a row each
 
 # The keys of a recipe that not every method follows, and what says that it need not.
 NEUTRAL: dict[str, Any] = {
-    **{"penalties": {}, "discriminator_steps": 1, "pool": 0},
+    **{"penalties": {}, "penalty_every": 1, "discriminator_steps": 1, "pool": 0},
     **{"identity_weight": 0.0, "domain_weight": 0.0},
 }
 
