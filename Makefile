@@ -45,7 +45,7 @@ repro: check setup  ## everything in params.yaml: digits, MNIST, Fashion-MNIST
 freshness: setup  ## the commit that the results were made at, and what has changed since
 	ganvas freshness
 
-publish: setup  ## README's tables and pictures, from the results of a clean commit
+publish: setup  ## the pages' tables and pictures, from the results of a clean commit
 	ganvas publish
 
 test: $(BIN)/.ready-dev  ## all tests

@@ -1,4 +1,4 @@
-"""README's pictures, the words around them, and the place where they are written."""
+"""The pages' pictures, the words around them, and the place where they are written."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -112,7 +112,8 @@ def test_tables_of_ten_models_have_a_cell_for_each(language: str) -> None:
     metrics["model_9"]["classifier"] |= {"class_accuracy": 0.5, "class_fids": [1.0, None]}
     floor = {"classifier": {"fid": 1.0, "class_accuracy": 0.75, "class_fid": 2.0}}
     facts = {"commit": "a" * 40, "date": "2026-01-02", "training": {}, "seeds": {}}
-    text = showcase.block(language, {"mnist": (floor, metrics, 0.0)}, facts)
+    results = showcase.Results({"mnist": (floor, metrics, 0.0)}, facts)
+    text = showcase.tables(showcase.Page("docs/page.md", language), results)
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
     assert rows[0][3:] == [*metrics] and {len(row) for row in rows} == {13}
     titles = showcase.TITLES_OF_MEASURES[language]
@@ -125,9 +126,60 @@ def test_tables_of_ten_models_have_a_cell_for_each(language: str) -> None:
 @pytest.mark.parametrize("text", ["", "<!-- results -->", "<!-- /results --> <!-- results -->"])
 def test_a_page_without_marks_is_refused(text: str) -> None:
     with pytest.raises(GanvasError, match=r"page\.md: needs a line <!-- results -->"):
-        showcase.replaced(text, "block", "page.md")
+        showcase.replaced(text, "results", "block", "page.md")
 
 
 def test_what_stands_outside_the_marks_stays() -> None:
-    text = "before\n<!-- results -->\nold\n<!-- /results -->\nafter\n"
-    assert showcase.replaced(text, "new", "page.md") == text.replace("old", "new")
+    text = (
+        "before\n<!-- results -->\nold\n<!-- /results -->\n<!-- other -->\nold\n<!-- /other -->\n"
+    )
+    assert showcase.replaced(text, "results", "new", "page.md") == text.replace("old", "new", 1)
+
+
+def test_a_page_links_from_where_it_lies() -> None:
+    pages = [showcase.Page(name, "en") for name in ("page.md", "docs/page.md", "docs/a/page.md")]
+    links = [page.link(Path("docs/images/first.png")) for page in pages]
+    assert links == ["docs/images/first.png", "images/first.png", "../images/first.png"]
+
+
+def test_the_first_picture_has_a_row_for_each_data_set() -> None:
+    shades = {"mnist": {"gan": 40, "dcgan": 90}, "fashion_mnist": {"gan": 140, "dcgan": 190}}
+    images = {
+        dataset: {model: np.full((40, 28, 28), shade, np.uint8) for model, shade in of.items()}
+        for dataset, of in shades.items()
+    }
+    images["mnist"]["gan"][30:] = 77
+    sheet = np.asarray(showcase.first_picture(images))
+    below = (sheet.shape[0] + showcase.GAP) // 2
+    seen = [[sheet[y * below + 60, x] for x in (40, -40)] for y in range(2)]
+    assert seen == [[40, 90], [140, 190]]
+    assert 77 not in sheet[showcase.CAPTION :, :600]
+
+
+def test_the_first_picture_shows_what_there_is_of_its_models_and_data_sets() -> None:
+    both = ("gan", "dcgan")
+    asked = {"digits": ("dcgan", "cgan", "gan"), "mnist": both, "fashion_mnist": both}
+    assert showcase.in_first(asked) == {"mnist": [*both], "fashion_mnist": [*both]}
+    assert showcase.in_first({"flowers": ("a", "b", "c"), "digits": ("gan",)}) == {
+        "flowers": ["a", "b"]
+    }
+
+
+def test_the_first_pictures_words_have_the_fids_in_its_order() -> None:
+    scores = {
+        dataset: (
+            {"classifier": {"fid": floor}},
+            {m: {"classifier": {"fid": f}} for m, f in of},
+            0.0,
+        )
+        for dataset, floor, of in (
+            ("mnist", 1.5, [("dcgan", 20.25), ("gan", 30.5)]),
+            ("fashion_mnist", 0.5, [("dcgan", 40.75), ("gan", 50.0)]),
+        )
+    }
+    text = showcase.first(showcase.Page("README.md", "en"), showcase.Results(scores, {}))
+    assert text.startswith(
+        "![MNIST and Fashion-MNIST, drawn by gan and dcgan, from left to right]("
+    )
+    assert "(FID): MNIST 30.50 and 20.25, Fashion-MNIST 50.00 and 40.75; of real" in text
+    assert text.endswith("1.500 and 0.5000.")

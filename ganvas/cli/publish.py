@@ -1,4 +1,4 @@
-"""README's tables and pictures."""
+"""The tables and pictures of README and docs/."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ def publish(
         typer.Option("--tables", help="The tables alone: needs nothing but what git holds."),
     ] = False,
 ) -> None:
-    """Write README's tables and pictures, and docs/results.json.
+    """Write the tables and pictures of README and docs/, and docs/results.json.
 
     From what `dvc repro` has just made of a clean commit; refuses where it is not of one.
     """
@@ -24,4 +24,4 @@ def publish(
 
     publication.write(config.load(), tables_only=tables)
     also = "" if tables else f", {paths.PUBLISHED}, docs/images"
-    print(f"written: {', '.join(publication.READMES)}{also}")
+    print(f"written: {', '.join(publication.NAMES)}{also}")

@@ -1,9 +1,14 @@
-"""README's results: its tables, in each language, and its pictures. The same files, the same bytes.
+"""The pages' results: tables, in each language, and pictures. The same files, the same bytes.
+
+A block of a page stands between two marks in it, <!-- name --> and <!-- /name -->, and is made by a
+function of the page and the results. publication.py says which page has which.
 
 No stage of the pipeline imports this: a word here makes no page older than the code.
 """
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -15,14 +20,16 @@ from ganvas import pictures
 from ganvas.errors import GanvasError
 from ganvas.reporting import report, scoreboard
 
-BEGIN, END = "<!-- results -->", "<!-- /results -->"
 TITLES = {"digits": "Digits", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
 ARROWS = {"lower": " ↓", "higher": " ↑", "zero": " → 0", "": ""}
 
 ITERATIONS = (1_000, 10_000, 20_000, 30_000, 40_000, 50_000)  # of the tutorials' tables
 EARLY = (100, 300, 1_000)  # for a data set whose trainings end before 10,000
 COLUMNS, ROWS = 10, 5  # samples shown of a model
-ABREAST = 2  # models beside each other: more would be too small on README's page
+ABREAST = 2  # models beside each other: more would be too small on a page
+# README's first picture: these models beside each other, a row for each of these data sets.
+FIRST_MODELS, FIRST_DATASETS, FIRST_ROWS = ("gan", "dcgan"), ("mnist", "fashion_mnist"), 3
+FIRST = Path("docs/images/first.png")
 GAP, CAPTION, FONT = 8, 24, 16  # pixels
 
 WORDS = {
@@ -40,6 +47,9 @@ WORDS = {
         "progress": "{title}: what {models} draw, with the iteration (it) of each picture",
         "losses": "{title}, {model}: both losses, with the epochs of the checkpoints of the lowest "
         "generator loss and of the best FID",
+        "first": "{titles}, drawn by {models}, from left to right",
+        "first_scores": "Drawn by {models}, from left to right, none picked by hand. Distance from "
+        "real images (FID): {scores}; of real images among themselves {floors}.",
         "and": " and ",
     },
     "vi": {
@@ -57,6 +67,9 @@ WORDS = {
         "progress": "{title}: ảnh do {models} sinh ra, kèm số vòng lặp (it) của từng ảnh",
         "losses": "{title}, {model}: hai hàm mất mát, đánh dấu epoch của checkpoint có loss của "
         "mạng sinh thấp nhất và của checkpoint có FID tốt nhất",
+        "first": "{titles} do {models} vẽ, từ trái sang phải",
+        "first_scores": "Do {models} vẽ, từ trái sang phải, không chọn lọc. Khoảng cách tới ảnh "
+        "thật (FID): {scores}; giữa các ảnh thật với nhau {floors}.",
         "and": " và ",
     },
 }
@@ -86,29 +99,80 @@ TITLES_OF_MEASURES = {
 }
 
 
-def picture(dataset: str, what: str) -> Path:
-    """Where README has its pictures: of `what` is samples, progress or MODEL-losses."""
-    return Path(f"docs/images/{dataset}-{what}.png")
+@dataclass(frozen=True)
+class Page:
+    """A page of Markdown by its place in the repository, and its language, a key of `WORDS`."""
+
+    name: str
+    language: str
+
+    def link(self, path: Path) -> str:
+        """To a file of the repository, as this page has to write it."""
+        return Path(os.path.relpath(path, Path(self.name).parent)).as_posix()
 
 
-def replaced(text: str, block: str, name: str) -> str:
-    """The page `text` with `block` between its two marks. Raises `GanvasError` without them."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise GanvasError(f"{name}: needs a line {BEGIN} and, after it, a line {END}")
-    before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n{block}\n{END}{rest.partition(END)[2]}"
-
-
-def block(
-    language: str,
-    scores: Mapping[str, tuple[dict[str, Any], dict[str, dict[str, Any]], float]],
-    facts: Mapping[str, Any],
-) -> str:
-    """README's results in one language, Markdown.
+@dataclass(frozen=True)
+class Results:
+    """What the blocks show.
 
     `scores` are, by data set, floor.json, each model's metrics.json and the FID's deviation from
     seed to seed (scoreboard.alike); `facts` is what docs/results.json holds.
     """
+
+    scores: Mapping[str, tuple[dict[str, Any], dict[str, dict[str, Any]], float]]
+    facts: Mapping[str, Any]
+
+
+def picture(dataset: str, what: str) -> Path:
+    """Where a data set's pictures are: of `what` is samples, progress or MODEL-losses."""
+    return Path(f"docs/images/{dataset}-{what}.png")
+
+
+def replaced(text: str, name: str, block: str, page: str) -> str:
+    """The page's `text` with `block` between the marks of this name.
+
+    Raises `GanvasError` where they are not in it once, in their order.
+    """
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise GanvasError(f"{page}: needs a line {begin} and, after it, a line {end}")
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n{block}\n{end}{rest.partition(end)[2]}"
+
+
+def in_first(matrix: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    """What the first picture shows of data sets and their models: as many as are there."""
+    datasets = [name for name in FIRST_DATASETS if name in matrix] or [*matrix][:1]
+    return {
+        dataset: [model for model in FIRST_MODELS if model in matrix[dataset]]
+        or [*matrix[dataset]][:ABREAST]
+        for dataset in datasets
+    }
+
+
+def first(page: Page, results: Results) -> str:
+    """The first picture with the FIDs of what it shows, Markdown."""
+    words = WORDS[page.language]
+    shown = in_first({dataset: models for dataset, (_, models, _) in results.scores.items()})
+    fids, floors = {}, []
+    for dataset, models in shown.items():
+        rows = [row for part in scoreboard.tables(*results.scores[dataset]) for row in part["rows"]]
+        row = next(row for row in rows if row["key"] == "fid")
+        texts = [row["cells"][model]["text"] for model in models]
+        fids[TITLES.get(dataset, dataset)] = scoreboard.joined(texts, words["and"])
+        floors.append(row["floor"]["text"])
+    names = scoreboard.joined(next(iter(shown.values())), words["and"])
+    caption = words["first"].format(titles=scoreboard.joined([*fids], words["and"]), models=names)
+    scores = ", ".join(f"{title} {texts}" for title, texts in fids.items())
+    about = words["first_scores"].format(
+        models=names, scores=scores, floors=scoreboard.joined(floors, words["and"])
+    )
+    return f"![{caption}]({page.link(FIRST)})\n\n{about}"
+
+
+def tables(page: Page, results: Results) -> str:
+    """A table and the pictures of each data set, Markdown."""
+    language, scores, facts = page.language, results.scores, results.facts
     words = WORDS[language]
     images = {f"{of['images']:,}" for _, metrics, _ in scores.values() for of in metrics.values()}
     trained = [of for models in facts["training"].values() for of in models.values()]
@@ -128,7 +192,9 @@ def block(
             captions[f"{model}-losses"] = words["losses"].format(title=title, model=model)
         parts.append(f"### {title}")
         parts.append(_table(language, dataset, floor, metrics, seed_deviation, facts))
-        parts += [f"![{said}]({picture(dataset, what)})" for what, said in captions.items()]
+        parts += [
+            f"![{said}]({page.link(picture(dataset, what))})" for what, said in captions.items()
+        ]
     return "\n\n".join(parts)
 
 
@@ -184,6 +250,16 @@ def samples(images: Mapping[str, np.ndarray]) -> Image.Image:
     first = {model: found[: COLUMNS * ROWS] for model, found in images.items()}
     grids = [(model, pictures.grid(shown, COLUMNS)) for model, shown in first.items()]
     return _sheet([grids[at : at + ABREAST] for at in range(0, len(grids), ABREAST)])
+
+
+def first_picture(images: Mapping[str, Mapping[str, np.ndarray]]) -> Image.Image:
+    """A row for each data set with its models' first samples, as `samples` takes them."""
+    rows = []
+    for dataset, of_models in images.items():
+        title, count = TITLES.get(dataset, dataset), COLUMNS * FIRST_ROWS
+        grids = {model: pictures.grid(found[:count], COLUMNS) for model, found in of_models.items()}
+        rows.append([(f"{model}, {title}", grid) for model, grid in grids.items()])
+    return _sheet(rows)
 
 
 def progress(models: Mapping[str, Path]) -> Image.Image:

@@ -9,4 +9,4 @@ ROOT = Path(os.environ.get("DVC_ROOT") or ".").resolve()
 CACHE = ROOT / ".ganvas"  # states of trainings, downloaded weights: never an output
 INCEPTION = CACHE / "inception"
 
-PUBLISHED = Path("docs/results.json")  # what README says of the results beside their scores
+PUBLISHED = Path("docs/results.json")  # what pages say of the results beside their scores

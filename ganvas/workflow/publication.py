@@ -1,4 +1,4 @@
-"""README's tables and pictures, from what `dvc repro` has just made of a clean commit."""
+"""The pages' tables and pictures, from what `dvc repro` has just made of a clean commit."""
 
 import hashlib
 import json
@@ -22,15 +22,22 @@ from ganvas.tracking import runs
 from ganvas.workflow import freshness, mirror, modules, paths, pipeline, provenance
 from ganvas.workflow.instances import DataSet, Instance
 
-READMES = {"README.md": "en", "README.vi.md": "vi"}
+# The blocks of each page, which its translation has too (showcase.py).
+BLOCKS = {"README": {"first": showcase.first, "results": showcase.tables}}
+PAGES = {
+    showcase.Page(f"{page}{ending}", language): blocks
+    for page, blocks in BLOCKS.items()
+    for language, ending in {"en": ".md", "vi": ".vi.md"}.items()
+}
+NAMES = tuple(page.name for page in PAGES)
 
 Entries = Mapping[str, pipeline.Entry]
 
 
 def write(params: Params, *, tables_only: bool = False) -> None:
-    """Write docs/results.json, docs/images/ and both READMEs.
+    """Write docs/results.json, docs/images/ and the blocks of `PAGES`.
 
-    The READMEs' tables alone need nothing but what git holds. Raises `GanvasError`, and writes
+    The pages' tables alone need nothing but what git holds. Raises `GanvasError`, and writes
     nothing, where the results are not all of one clean commit.
     """
     facts = freshness.published() if tables_only else _facts(_of_one_commit(params), params)
@@ -38,13 +45,14 @@ def write(params: Params, *, tables_only: bool = False) -> None:
     if not tables_only:
         for name in params.matrix.datasets:
             _write_pictures(DataSet(params, name))
+        _write_first(params)
         files.write_json(paths.PUBLISHED, facts)
     for name, text in texts.items():
         files.write_text(Path(name), text)
 
 
 def pages(params: Params, facts: Mapping[str, Any]) -> dict[str, str]:
-    """Each README by name, as it has to be with the results that are there and these facts."""
+    """Each page by name, as it has to be with the results that are there and these facts."""
     if not facts:
         raise GanvasError(f"{paths.PUBLISHED}: not here; `make publish` writes it")
     scores = {}
@@ -56,12 +64,13 @@ def pages(params: Params, facts: Mapping[str, Any]) -> dict[str, str]:
         }
         floor = report.read_json(data.results / "floor.json")
         scores[dataset] = (floor, of_models, data.settings.seed_deviation)
-    return {
-        name: showcase.replaced(
-            Path(name).read_text(), showcase.block(language, scores, facts), name
-        )
-        for name, language in READMES.items()
-    }
+    results, texts = showcase.Results(scores, facts), {}
+    for page, blocks in PAGES.items():
+        texts[page.name] = Path(page.name).read_text()
+        for name, block in blocks.items():
+            text = block(page, results)
+            texts[page.name] = showcase.replaced(texts[page.name], name, text, page.name)
+    return texts
 
 
 def _of_one_commit(params: Params) -> Entries:
@@ -73,7 +82,7 @@ def _of_one_commit(params: Params) -> Entries:
         raise GanvasError(f"publish: {'; '.join(found)}")
     if provenance.commit() is None:
         raise GanvasError("publish: no commit to name; commit the code first")
-    if provenance.dirty("docs", *READMES):
+    if provenance.dirty("docs", *NAMES):
         raise GanvasError(
             "publish: code or parameters differ from the commit; commit them, `dvc repro`, publish"
         )
@@ -138,7 +147,7 @@ def _training(
                 "iterations_per_second": round(speed, 2),
                 "hardware": f"{_processor()} ({device})",
             }
-    print(f"{instance.name}: no MLflow run here noted its training's speed; README shows a dash")
+    print(f"{instance.name}: no MLflow run here noted its training's speed; a dash is shown")
     return {"generator": generator}
 
 
@@ -217,6 +226,18 @@ def _write_pictures(data: DataSet) -> None:
         files.write_bytes(losses, (instance.report / "losses.png").read_bytes())
     pictures.save_png(showcase.picture(data.name, "samples"), showcase.samples(images))
     pictures.save_png(showcase.picture(data.name, "progress"), showcase.progress(drawn))
+
+
+def _write_first(params: Params) -> None:
+    drawn = {
+        name: {i.model: i.samples / "images.npy" for i in DataSet(params, name).instances()}
+        for name in params.matrix.datasets
+    }
+    images = {
+        name: {model: np.load(drawn[name][model], mmap_mode="r") for model in models}
+        for name, models in showcase.in_first(drawn).items()
+    }
+    pictures.save_png(showcase.FIRST, showcase.first_picture(images))
 
 
 def _processor() -> str:
