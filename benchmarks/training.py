@@ -1,6 +1,6 @@
 """Our training step against the plain idioms of the tutorials (plain.py), taking turns.
 
-Prints the medians and the ratios, smallest to largest; README has those of 2 CPU cores.
+Prints the medians and the ratios, smallest to largest; docs/results.md has those of 2 CPU cores.
 
     python -m benchmarks.training [--iterations 60] [--rounds 5] [--device auto]
     python -m benchmarks.training --processes 2 [--rounds 5] [--device cpu]

@@ -1,4 +1,4 @@
-"""`import ganvas` in a notebook: README's lines, the pipeline's bytes, errors in one line."""
+"""`import ganvas` in a notebook: the guide's lines, the pipeline's bytes, errors in one line."""
 
 import io
 import json
@@ -71,14 +71,14 @@ def small(images: Any, labels: Any = None, recipe: str = "gan", **changes: Any) 
 
 
 def lines(block: int) -> list[str]:
-    """The Python of one of the blocks in README's section."""
-    section = (ROOT / "README.md").read_text().partition("\n## From a notebook\n")[2]
+    """The Python of one of the blocks in the guide's section."""
+    section = (ROOT / "docs/guide.md").read_text().partition("\n## From a notebook\n")[2]
     code = [line[4:] for line in section.partition("\n## ")[0].splitlines() if line[:4] == "    "]
     second = next(place for place, line in enumerate(code) if "images, labels" in line)
     return (code[:second], code[second:])[block]
 
 
-def test_the_lines_of_the_readme_train_draw_and_score(nowhere: Path) -> None:
+def test_the_lines_of_the_guide_train_draw_and_score(nowhere: Path) -> None:
     cells = lines(0)
     assert cells[0] == "import ganvas" and len(cells) < 10
     quick, shortened = re.subn(r"epochs=\d+", "epochs=1", "\n".join(cells))
@@ -88,7 +88,7 @@ def test_the_lines_of_the_readme_train_draw_and_score(nowhere: Path) -> None:
     assert list(nowhere.iterdir()) == []
 
 
-def test_the_lines_of_the_readme_on_images_of_ones_own(nowhere: Path) -> None:
+def test_the_lines_of_the_guide_on_images_of_ones_own(nowhere: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (128, 1, 28, 28), np.uint8)
     cells = {"ganvas": ganvas, "images": images, "labels": np.arange(128) % 4}
     quick, shortened = re.subn(r"\b10\b", "1", "\n".join(lines(1)))

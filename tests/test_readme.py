@@ -1,8 +1,9 @@
-"""README's table of the recipes, and the models that it tells people to add, as it is written."""
+"""What the pages say of recipes, keys and measures is so, and what they tell people to do works."""
 
 import json
 import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from ruamel.yaml import YAML
 
 import ganvas
 from ganvas import config, parts
+from ganvas.reporting import scoreboard
 
 # What every recipe sets as it suits it: how long and how fast it learns, how wide its layers are.
 TUNED = {"lr_generator", "lr_discriminator", "betas", "batch_size", "epochs", "checkpoint_every"}
@@ -20,24 +22,47 @@ TUNED |= {"ema_decay", "generator_widths", "discriminator_widths"}
 PARAMS = ROOT / "params.yaml"
 
 
-def section(title: str) -> str:
-    return (ROOT / "README.md").read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+README, GUIDE, REFERENCE = (
+    ROOT / name for name in ("README.md", "docs/guide.md", "docs/reference.md")
+)
 
 
-def blocks(title: str) -> list[str]:
+def section(page: Path, title: str) -> str:
+    """A section with all that is below it."""
+    marks, text = re.split(rf"^(##+) {title}\n", page.read_text(), flags=re.MULTILINE)[1:]
+    return re.split(rf"^##{{1,{len(marks) - 1}}} ", text, flags=re.MULTILINE)[0]
+
+
+def blocks(page: Path, title: str) -> list[str]:
     """The indented blocks of code in a section."""
-    found = re.findall(r"(?:^    .*\n(?:\n+(?=    ))?)+", section(title), re.MULTILINE)
+    found = re.findall(r"(?:^    .*\n(?:\n+(?=    ))?)+", section(page, title), re.MULTILINE)
     return [re.sub("^    ", "", block, flags=re.MULTILINE) for block in found]
+
+
+def table(page: Path, title: str) -> list[list[str]]:
+    """The cells of a section's tables, without their heads."""
+    lines = re.findall(r"^\| (.*) \|$", section(page, title), re.MULTILINE)
+    heads = {line for line, below in pairwise(page.read_text().splitlines()) if below[:4] == "|---"}
+    return [line.split(" | ") for line in lines if f"| {line} |" not in heads]
 
 
 def rows() -> dict[str, list[str]]:
     """The code in the second column of the table of the recipes, by the first."""
-    table = [line.split(" | ") for line in section("Recipes").splitlines() if line[:3] == "| `"]
-    return {first.strip("| `"): re.findall("`([^`]+)`", what) for first, what, _ in table}
+    found = table(REFERENCE, "Recipes")
+    return {first.strip("`"): re.findall("`([^`]+)`", what) for first, what, _ in found}
 
 
-def test_the_table_has_every_recipe_once_in_the_order_of_the_file() -> None:
-    assert list(rows()) == list(config.load(PARAMS).generating)
+@pytest.mark.parametrize("page", [README, REFERENCE])
+def test_the_table_has_every_recipe_once_in_the_order_of_the_file(page: Path) -> None:
+    names = [first.strip("`") for first, *_ in table(page, "Recipes")]
+    assert names == list(config.load(PARAMS).generating)
+
+
+def test_the_short_table_says_what_a_recipe_is_a_change_of() -> None:
+    bases = {name: found[0] for name, found in rows().items() if found}
+    for first, what, _ in table(README, "Recipes")[2:]:
+        [base] = re.findall("^`([^`]+)`", what)
+        assert base in (bases[first.strip("`")], "dcgan_dense"), first
 
 
 @pytest.mark.parametrize("model", config.load(PARAMS).generating)
@@ -53,20 +78,18 @@ def test_the_table_says_what_a_recipe_changes_and_no_more(model: str) -> None:
     assert named.keys() - TUNED == changed
 
 
-def test_both_pages_have_the_same_code_in_their_tables() -> None:
-    english, vietnamese = (
-        [re.findall("`([^`]+)`", row) for row in re.findall(r"^\| `.*", page, re.MULTILINE)]
-        for page in ((ROOT / name).read_text() for name in ("README.md", "README.vi.md"))
-    )
-    assert english == vietnamese and len(english) > 15
-
-
 def test_the_options_are_all_there() -> None:
-    *_, options = section("Recipes").strip().split("\n\n")
-    told_elsewhere = {"method", "epochs", "batch_size", "checkpoint_every"}
-    told_elsewhere |= {"lr_generator", "lr_discriminator"}
-    named = set(config.Recipe.model_fields) - told_elsewhere
-    assert set(re.findall("`([a-z_]+)`", options)) == named
+    named = re.findall("`([a-z_]+)`", section(REFERENCE, "Options"))
+    assert sorted(named) == sorted(set(config.Recipe.model_fields) - {"method"})
+
+
+def test_the_measures_are_all_there() -> None:
+    titles = [first for first, _, _ in table(REFERENCE, "What the scores mean")]
+    assert sorted(titles) == sorted(measure.title for measure in scoreboard.MEASURES.values())
+
+
+def test_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= 150
 
 
 def insert(folder: Path, block: str) -> str:
@@ -79,8 +102,8 @@ def insert(folder: Path, block: str) -> str:
     return recipe[2]
 
 
-def test_a_combination_is_written_as_the_readme_says(tmp_path: Path) -> None:
-    (block,) = blocks("Recipes")
+def test_a_combination_is_written_as_the_guide_says(tmp_path: Path) -> None:
+    (block,) = blocks(GUIDE, "Without code")
     shutil.copy(PARAMS, tmp_path)
     assert insert(tmp_path, block) == "soft"
     entries = YAML(typ="safe").load(re.sub(r"(?m)^models:\n(?:  .*\n)+", "", block))
@@ -93,9 +116,9 @@ def test_a_combination_is_written_as_the_readme_says(tmp_path: Path) -> None:
     assert np.isfinite(ganvas.train(recipe, images, epochs=1).history["generator_loss"]).all()
 
 
-def test_parts_are_added_as_the_readme_says(original: Path, tmp_path: Path) -> None:
+def test_parts_are_added_as_the_guide_says(original: Path, tmp_path: Path) -> None:
     folder = copy(original, tmp_path / "repository")
-    *modules, own, command = blocks("Add your own model")
+    _, *modules, own, command = blocks(GUIDE, "Add your own model")
     kinds = set()
     for module in modules:
         name, _, source = module.partition("\n")
@@ -105,7 +128,7 @@ def test_parts_are_added_as_the_readme_says(original: Path, tmp_path: Path) -> N
     assert kinds == {f"ganvas/{parts.FOLDERS[k]}" for k in ("network", "objective", "penalties")}
     model = insert(folder, own)
     edit(folder, matrix__models=["gan", "dcgan", model])
-    # Quicker than `{}`, what the README writes.
+    # Quicker than `{}`, what the guide writes.
     short = {"epochs": 1, "checkpoint_every": 1}
     edit(folder, **{f"datasets__digits__models__{model}": short})
     made = ran(run(folder, *command.split()))
@@ -118,7 +141,7 @@ def test_parts_are_added_as_the_readme_says(original: Path, tmp_path: Path) -> N
 
 
 def test_own_images_are_trained_on_as_the_readme_says(tmp_path: Path) -> None:
-    lines, command = blocks("Your own images")
+    lines, command = blocks(README, "Your own images")
     pictures, random = tmp_path / "home/pictures/flowers", np.random.default_rng(0)
     for name in ("roses", "tulips"):
         (pictures / name).mkdir(parents=True)
@@ -140,7 +163,7 @@ def test_own_images_are_trained_on_as_the_readme_says(tmp_path: Path) -> None:
 
 
 def test_the_keys_of_own_images_are_all_there_with_their_defaults() -> None:
-    table = re.findall(r"^\| `(\w+)` \| `?([^|`]+)`? \|", section("Your own images"), re.MULTILINE)
+    keys = [(key.strip("`"), default.strip("`")) for key, default, _ in table(GUIDE, "All keys")]
     fields = config.Dataset.model_fields
-    said = {key: YAML(typ="safe").load(value) for key, value in table if key != "extractors"}
+    said = {key: YAML(typ="safe").load(value) for key, value in keys if key != "extractors"}
     assert said == {key: fields[key].default for key in config.OF_FOLDERS}

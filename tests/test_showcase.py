@@ -153,7 +153,7 @@ def test_the_first_picture_has_a_row_for_each_data_set() -> None:
     below = (sheet.shape[0] + showcase.GAP) // 2
     seen = [[sheet[y * below + 60, x] for x in (40, -40)] for y in range(2)]
     assert seen == [[40, 90], [140, 190]]
-    assert 77 not in sheet[showcase.CAPTION :, :600]
+    assert 77 not in sheet[showcase.CAPTION : below - showcase.GAP, :600]
 
 
 def test_the_first_picture_shows_what_there_is_of_its_models_and_data_sets() -> None:

@@ -1,4 +1,4 @@
-"""The report's charts as pictures, for MLflow and README: PNG bytes, the same for the same data."""
+"""The report's charts as pictures, for MLflow and docs/: PNG bytes, the same for the same data."""
 
 import io
 from collections.abc import Mapping, Sequence

@@ -23,7 +23,7 @@ from ganvas.workflow import freshness, mirror, modules, paths, pipeline, provena
 from ganvas.workflow.instances import DataSet, Instance
 
 # The blocks of each page, which its translation has too (showcase.py).
-BLOCKS = {"README": {"first": showcase.first, "results": showcase.tables}}
+BLOCKS = {"README": {"first": showcase.first}, "docs/results": {"results": showcase.tables}}
 PAGES = {
     showcase.Page(f"{page}{ending}", language): blocks
     for page, blocks in BLOCKS.items()
