@@ -34,6 +34,7 @@ from ganvas.workflow.pipeline import Declared
 
 TRIES = 3
 OF_DATA = ("download", "normalize", "classifier", "reference")
+EXPERIMENT = "cluster-seed-{}"  # of DVC, with the runs of that seed
 DVC = (sys.executable, "-m", "dvc")
 
 
@@ -224,7 +225,7 @@ def collect(plan: Plan, params: Params, ended: Iterable[Task]) -> None:
 
 def experiment(params: Params, seed: int) -> str:
     """As DVC is to call the runs of a seed; empty for that of params.yaml."""
-    return "" if seed == params.seed else f"cluster-seed-{seed}"
+    return "" if seed == params.seed else EXPERIMENT.format(seed)
 
 
 def _experiment(params: Params, seed: int, targets: list[str]) -> None:

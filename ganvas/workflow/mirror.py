@@ -14,13 +14,14 @@ from pydantic import ValidationError
 from ganvas import config
 from ganvas.errors import GanvasError
 from ganvas.reporting import card, scoreboard
-from ganvas.tracking import registry
+from ganvas.tracking import registry, runs
 from ganvas.tracking.events import Events
 from ganvas.tracking.runs import GENERATOR_TAG, Input, Tracker
 from ganvas.workflow import instances, paths, pipeline, provenance
 from ganvas.workflow.instances import DataSet, Instance
 
 OF_A_MODEL = ("train", "select", "sample", "evaluate")
+HARDWARE_TAG = "ganvas.hardware"  # that trained; only the training itself knows
 DIRTY = ", with changes that were not committed"
 SCORES_WARNING = "warning.scores"  # beside the training's own, `warning`
 # The descriptions of an experiment and of a run, in Markdown.
@@ -95,9 +96,24 @@ def training(tracker: Tracker, instance: Instance) -> None:
 
 def trained(tracker: Tracker, instance: Instance) -> None:
     """From now on the run is found by what it trained."""
-    tracker.tags({GENERATOR_TAG: provenance.dvc_hash(instance.generators)})
+    hardware = provenance.hardware(instance.params.device)
+    tracker.tags({GENERATOR_TAG: provenance.dvc_hash(instance.generators), HARDWARE_TAG: hardware})
     if warnings := json.loads(instance.config.read_text())["warnings"]:
         tracker.tags({"warning": "; ".join(warnings)})
+
+
+def speed(root: Path, dataset: str, generator: str) -> dict[str, Any]:
+    """`iterations_per_second` and `hardware` of the training of a generator, by its hash.
+
+    As its run in the store of `root` noted them; empty where there is none, without the hardware
+    where the run is of an earlier version.
+    """
+    for run in runs.search(root, dataset, f"tags.`{GENERATOR_TAG}` = '{generator}'"):
+        if rate := run.data.metrics.get("iterations_per_second"):  # 0: nothing was left to do
+            hardware = run.data.tags.get(HARDWARE_TAG)
+            found = {"iterations_per_second": rate}
+            return found | ({"hardware": hardware} if hardware else {})
+    return {}
 
 
 def selection(tracker: Tracker, instance: Instance) -> None:

@@ -9,4 +9,5 @@ ROOT = Path(os.environ.get("DVC_ROOT") or ".").resolve()
 CACHE = ROOT / ".ganvas"  # states of trainings, downloaded weights: never an output
 INCEPTION = CACHE / "inception"
 
+ZOO, SEARCH = Path("docs/zoo.json"), Path("docs/search.json")  # benchmarks/ collects them
 PUBLISHED = Path("docs/results.json")  # what pages say of the results beside their scores

@@ -202,6 +202,24 @@ def maker(path: str, entries: Mapping[str, Entry]) -> tuple[Entry, list[str]] | 
     return around[0] if len(around) == 1 else None
 
 
+def all_but_the_seed(entries: Mapping[str, Entry], of_model: Iterable[Entry]) -> str:
+    """Hash of what makes the scores of a model comparable: code, parameters, data, classifier.
+
+    `of_model` are those of its stages among the entries of a dvc.lock.
+    """
+    seeded = {out for entry in entries.values() if "seed" in entry.params for out in entry.outs}
+    parts = []
+    for entry in of_model:
+        deps = {
+            path: md5
+            for path, md5 in entry.deps.items()
+            if not any(overlap(path, out) for out in seeded)
+        }
+        params = {key: value for key, value in entry.params.items() if key != "seed"}
+        parts.append([entry.cmd, deps, params])
+    return hashlib.md5(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
 def overlap(path: str, other: str) -> bool:
     """Whether one is the other or lies in it."""
     return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")

@@ -1,11 +1,14 @@
-"""Where things come from: git's commit and DVC's hashes."""
+"""Where things come from: git's commit, DVC's hashes, the hardware."""
 
 import hashlib
 import json
 import os
+import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 # What `dvc repro` itself rewrites says nothing about the code that ran.
@@ -113,3 +116,22 @@ def at(commit: str, path: str) -> bytes | None:
         return subprocess.run(command, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def hardware(device: str) -> str:
+    """What computes here, the processor's name too; `device` as params.yaml names it."""
+    from ganvas import devices  # PyTorch, which takes seconds
+
+    return f"{_processor()} ({devices.describe(devices.choose(device))})"
+
+
+def _processor() -> str:
+    """Its name, as its maker wrote it."""
+    with suppress(OSError):  # not Linux
+        about = Path("/proc/cpuinfo").read_text()
+        if found := re.search(r"^model name\s*: (.+)", about, re.MULTILINE):
+            return found[1].strip()
+    with suppress(OSError, subprocess.CalledProcessError):  # no Mac
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return platform.processor() or platform.machine()

@@ -2,11 +2,7 @@
 
 import hashlib
 import json
-import platform
-import re
-import subprocess
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ganvas import devices, files, pictures
+from ganvas import files, pictures
 from ganvas.config import Params
 from ganvas.errors import GanvasError
 from ganvas.reporting import report, showcase
-from ganvas.tracking import runs
 from ganvas.workflow import freshness, mirror, modules, paths, pipeline, provenance
 from ganvas.workflow.instances import DataSet, Instance
 
@@ -135,18 +130,16 @@ def _training(
     generator = train.outs[instance.generators.as_posix()]
     if known and known["generator"] == generator and "seconds" in known:
         return dict(known)
-    tag = f"tags.`{runs.GENERATOR_TAG}` = '{generator}'"
-    for run in runs.search(paths.ROOT, instance.data.name, tag):
-        speed = run.data.metrics.get("iterations_per_second")
-        if speed:  # 0 is a training that found nothing left to do
-            table = report.read_columns(instance.results / "selection.csv", ["iteration"])
-            device = devices.describe(devices.choose(instance.params.device))
-            return {
-                "generator": generator,
-                "seconds": round(max(table["iteration"]) / speed, 1),
-                "iterations_per_second": round(speed, 2),
-                "hardware": f"{_processor()} ({device})",
-            }
+    if noted := mirror.speed(paths.ROOT, instance.data.name, generator):
+        table = report.read_columns(instance.results / "selection.csv", ["iteration"])
+        speed = noted["iterations_per_second"]
+        hardware = noted.get("hardware") or provenance.hardware(instance.params.device)
+        return {
+            "generator": generator,
+            "seconds": round(max(table["iteration"]) / speed, 1),
+            "iterations_per_second": round(speed, 2),
+            "hardware": hardware,
+        }
     print(f"{instance.name}: no MLflow run here noted its training's speed; a dash is shown")
     return {"generator": generator}
 
@@ -188,21 +181,10 @@ def _experiments() -> Iterable[tuple[modules.Read, Entries]]:
 
 
 def _all_but_the_seed(entries: Entries, instance: Instance) -> str:
-    """Hash of what makes the scores of a model comparable: code, parameters, data, classifier."""
-    seeded = {out for entry in entries.values() if "seed" in entry.params for out in entry.outs}
-    parts = []
-    for stage in mirror.OF_A_MODEL:
-        entry = entries.get(pipeline.named(stage, instance))
-        if entry is None:
-            return ""
-        deps = {
-            path: md5
-            for path, md5 in entry.deps.items()
-            if not any(pipeline.overlap(path, out) for out in seeded)
-        }
-        params = {key: value for key, value in entry.params.items() if key != "seed"}
-        parts.append([entry.cmd, deps, params])
-    return hashlib.md5(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    names = [pipeline.named(stage, instance) for stage in mirror.OF_A_MODEL]
+    if any(name not in entries for name in names):
+        return ""
+    return pipeline.all_but_the_seed(entries, [entries[name] for name in names])
 
 
 def _fid(read: modules.Read, entries: Entries, instance: Instance) -> dict[str, float]:
@@ -238,15 +220,3 @@ def _write_first(params: Params) -> None:
         for name, models in showcase.in_first(drawn).items()
     }
     pictures.save_png(showcase.FIRST, showcase.first_picture(images))
-
-
-def _processor() -> str:
-    """The processor's name, as its maker wrote it."""
-    with suppress(OSError):  # not Linux
-        about = Path("/proc/cpuinfo").read_text()
-        if found := re.search(r"^model name\s*: (.+)", about, re.MULTILINE):
-            return found[1].strip()
-    with suppress(OSError, subprocess.CalledProcessError):  # no Mac
-        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    return platform.processor() or platform.machine()

@@ -1,0 +1,93 @@
+"""A search for a recipe: the steps that clones of this repository keep as experiments of DVC.
+
+    python -m benchmarks.search CLONE [CLONE …]
+
+Writes docs/search.json: a row per experiment, data set and model whose checkpoints it scored on
+validation images: what differs in params.yaml from the commit that it started from, and the FIDs.
+Minutes are those of its training's run in MLflow. A row takes the place of an older one of the same
+name; `ganvas publish` shows the table (ganvas/reporting/search.py).
+"""
+
+import argparse
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks import clones
+from benchmarks.clones import Row, State
+from ganvas.workflow import cluster, paths, pipeline, program, provenance
+
+STAGES = ("train", "select")
+BY, ORDER = ("name", "dataset", "model"), ("date", "name", "dataset", "model")
+
+
+def rows() -> Iterator[Row]:
+    """Of the clone that is the working directory."""
+    for state in clones.experiments():
+        if state.name.startswith(cluster.EXPERIMENT.format("")):
+            continue
+        base = pipeline.locked((provenance.at(state.commit, "dvc.lock") or b"").decode())
+        for stage, entry in state.entries.items():
+            if not stage.startswith("select@") or entry == base.get(stage):
+                continue  # as it was when the experiment began
+            dataset, model = stage.partition("@")[2].split("-")
+            of_model = state.of_model(dataset, model, STAGES)
+            why = "it has no training" if len(of_model) < 2 else clones.doubt(state, of_model)
+            if why:
+                clones.left_out(f"{state.name}, {dataset}-{model}", why)
+            else:
+                yield row(state, dataset, model)
+
+
+def row(state: State, dataset: str, model: str) -> Row:
+    """What is known of a model whose files dvc.lock vouches for."""
+    of_model = state.of_model(dataset, model, STAGES)
+    path, generator = f"results/{dataset}/{model}/selection.csv", clones.generator(of_model)
+    table, speed = state.columns(path), clones.speed(dataset, generator)
+    iterations, best = int(max(table["iteration"])), table["fid"].index(min(table["fid"]))
+    return {
+        "name": state.name,
+        "date": state.date,
+        "commit": state.commit,
+        "dataset": dataset,
+        "model": model,
+        "changed": changed(state, model),
+        "epochs": int(max(table["epoch"])),
+        "iterations": iterations,
+        **({"minutes": clones.minutes(iterations, speed)} if speed else {}),
+        **speed,
+        "generator": generator,
+        "fid": table["fid"][best],
+        "epoch": int(table["epoch"][best]),
+        "last_fid": table["fid"][-1],
+        "curve": clones.curve(state, path, speed),
+    }
+
+
+def changed(state: State, model: str) -> dict[str, Any]:
+    """The parameters that are not those of the commit it started from; null where they are gone.
+
+    Keys of the recipe stand as in a recipe. Those of other recipes, which may take it over, do not.
+    """
+    base = state._replace(read=partial(provenance.at, state.commit))
+    before, after = clones.params(base), clones.params(state)
+    found = {key: after.get(key) for key in [*after, *before] if after.get(key) != before.get(key)}
+    own = f"models.{model}."
+    return {
+        key.removeprefix(own): value
+        for key, value in found.items()
+        if key.startswith(own) or not key.startswith("models.")
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("clones", nargs="+", type=Path, metavar="CLONE")
+    arguments = parser.parse_args()
+    with program.errors_in_one_line():
+        clones.collect(arguments.clones, paths.SEARCH, BY, ORDER, rows)
+
+
+if __name__ == "__main__":
+    main()
