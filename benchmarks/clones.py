@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from ganvas import files
 from ganvas.errors import GanvasError
+from ganvas.reporting import showcase
 from ganvas.workflow import mirror, modules, pipeline, provenance
 from ganvas.workflow.pipeline import Entry
 
@@ -176,19 +177,6 @@ def merged(before: Iterable[Row], found: Iterable[Row], by: Sequence[str]) -> li
     return [*rows.values()]
 
 
-def known(path: Path) -> list[Row]:
-    """The rows of a file that was collected before; none where there is none."""
-    try:
-        rows = json.loads(path.read_text())
-    except FileNotFoundError:
-        return []
-    except ValueError:
-        rows = None
-    if not isinstance(rows, list):
-        raise GanvasError(f"{path}: not the JSON that was written; `git checkout` it")
-    return rows
-
-
 def collect(
     clones: Iterable[Path],
     path: Path,
@@ -201,7 +189,7 @@ def collect(
     for clone in clones:
         with inside(clone.resolve()):
             found += list(read())
-    before = known(path)
+    before = showcase.collected(path)
     rows = sorted(merged(before, found, by), key=lambda row: [row[key] for key in order])
     files.write_json(path, rows)
     new = sum(row not in before for row in rows)

@@ -20,6 +20,8 @@ from benchmarks import clones
 from benchmarks.clones import Row, State
 from ganvas import config
 from ganvas.config import Params
+from ganvas.reporting import showcase
+from ganvas.reporting import zoo as tables
 from ganvas.workflow import cluster, mirror, paths, pipeline, program
 from ganvas.workflow.pipeline import Entry
 
@@ -137,6 +139,9 @@ def main() -> None:
     with program.errors_in_one_line():
         params = config.load()
         clones.collect(arguments.clones, paths.ZOO, BY, BY, lambda: rows(params))
+        for each in tables.apart(showcase.collected(paths.ZOO)):
+            what = f"{each['dataset']}-{each['model']}, seed {each['seed']}"
+            clones.left_out(what, "code, data or parameters are not those of the first seed there")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ function of the page and the results. publication.py says which page has which.
 No stage of the pipeline imports this: a word here makes no page older than the code.
 """
 
+import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -116,11 +117,27 @@ class Results:
     """What the blocks show.
 
     `scores` are, by data set, floor.json, each model's metrics.json and the FID's deviation from
-    seed to seed (scoreboard.alike); `facts` is what docs/results.json holds.
+    seed to seed (scoreboard.alike); `facts` is what docs/results.json holds, `zoo` and `search` are
+    the rows of docs/zoo.json and docs/search.json.
     """
 
     scores: Mapping[str, tuple[dict[str, Any], dict[str, dict[str, Any]], float]]
     facts: Mapping[str, Any]
+    zoo: Sequence[Mapping[str, Any]] = ()
+    search: Sequence[Mapping[str, Any]] = ()
+
+
+def collected(path: Path) -> list[dict[str, Any]]:
+    """The rows of docs/zoo.json or docs/search.json; none where there is no such file."""
+    try:
+        rows = json.loads(path.read_text())
+    except FileNotFoundError:
+        return []
+    except ValueError:
+        rows = None
+    if not isinstance(rows, list):
+        raise GanvasError(f"{path}: not the JSON that was written; `git checkout` it")
+    return rows
 
 
 def picture(dataset: str, what: str) -> Path:

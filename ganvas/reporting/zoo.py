@@ -6,6 +6,7 @@ model and seed. The same rows, the same bytes.
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
@@ -13,15 +14,19 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from PIL import Image
 
 from ganvas.reporting import figures, scoreboard, showcase
 
 Row = Mapping[str, Any]
+CHART = Path("docs/images/zoo.png")
 COLUMNS = ("precision", "recall", "coverage", "modes_covered")
 TOLD = ("class_accuracy", "class_fid")  # of recipes that are told classes
 
 WORDS = {
     "en": {
+        "title": "Every recipe",
+        "of": "Every recipe on {}",
         "head": "place | recipe | FID ↓ | seeds",
         "precision": "precision ↑",
         "recall": "recall ↑",
@@ -43,6 +48,8 @@ WORDS = {
         "and": " and ",
     },
     "vi": {
+        "title": "Mọi công thức",
+        "of": "Mọi công thức trên {}",
         "head": "hạng | công thức | FID ↓ | số seed",
         "precision": "precision ↑",
         "recall": "recall ↑",
@@ -74,7 +81,7 @@ SOLID = 8
 INCHES = 9.0  # across; shown at 900 pixels a point of type is 1.4 of them
 DPI = 120
 LABEL, SPACE = 8.5, 11.0  # points: a label's size, and from one to the next
-TALLEST, LOWEST = 4.6, 2.4  # inches of a panel
+LOWEST, MARGIN = 2.4, 0.85  # inches: a panel at least, and of it what is above and below its axes
 
 
 class Recipe(NamedTuple):
@@ -116,19 +123,30 @@ def by_dataset(rows: Iterable[Row]) -> dict[str, list[Recipe]]:
     return dict(sorted(ranked.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
-def block(language: str, rows: Sequence[Row], picture: str) -> str:
-    """The chart, named `picture` on the page, and a table of each data set: Markdown.
+def apart(rows: Iterable[Row]) -> list[Row]:
+    """Those that no table shows: seeds that were unlike the first one of their recipe."""
+    shown = [row for each in by_dataset(rows).values() for recipe in each for row in recipe.rows]
+    return [row for row in rows if row not in shown]
 
-    Empty without rows.
-    """
+
+def timed(rows: Iterable[Row]) -> dict[str, list[Recipe]]:
+    """`by_dataset` of those whose speed is known: what the chart shows."""
+    return by_dataset(row for row in rows if "minutes" in row["curve"])
+
+
+def block(page: showcase.Page, results: showcase.Results) -> str:
+    """The chart and a table of each data set, Markdown; empty without rows."""
+    rows = results.zoo
     if not rows:
         return ""
-    words, recipes = WORDS[language], by_dataset(rows)
-    titles = [showcase.TITLES.get(dataset, dataset) for dataset in recipes]
-    caption = words["chart"].format(titles=scoreboard.joined(titles, words["and"]))
-    parts = [about(language, recipes), f"![{caption}]({picture})"]
-    for title, of_dataset in zip(titles, recipes.values(), strict=True):
-        parts += [f"### {title}", table(language, of_dataset)]
+    words, recipes = WORDS[page.language], by_dataset(rows)
+    parts = [f"## {words['title']}", about(page.language, recipes)]
+    if shown := [showcase.TITLES.get(dataset, dataset) for dataset in timed(rows)]:
+        caption = words["chart"].format(titles=scoreboard.joined(shown, words["and"]))
+        parts.append(f"![{caption}]({page.link(CHART)})")
+    for dataset, of_dataset in recipes.items():
+        title = words["of"].format(showcase.TITLES.get(dataset, dataset))
+        parts += [f"### {title}", table(page.language, of_dataset)]
     return "\n\n".join(parts)
 
 
@@ -173,7 +191,7 @@ def table(language: str, recipes: Sequence[Recipe]) -> str:
 
 def _changed(parameters: Mapping[str, Any]) -> str:
     """Behind a recipe's name what is not as in params.yaml."""
-    return "".join(f", {key}: {value}" for key, value in parameters.items())
+    return "".join(f", `{key}: {value}`" for key, value in parameters.items())
 
 
 def _shown(key: str, value: float | None) -> str:
@@ -196,31 +214,27 @@ def _three(value: float | None) -> str:
 def chart(rows: Sequence[Row]) -> bytes:
     """FID of each checkpoint on validation images against minutes of training, both logarithmic.
 
-    A panel for each data set, a line for each seed of a recipe whose speed is known; PNG bytes.
+    A panel for each data set, a line for each seed of a recipe; PNG bytes. `timed` has to be some.
     """
-    recipes = {
-        dataset: timed
-        for dataset, of_dataset in by_dataset(rows).items()
-        if (timed := [recipe for recipe in of_dataset if "minutes" in recipe.rows[0]["curve"]])
-    }
+    recipes = timed(rows)
     names = sorted({recipe.name for each in recipes.values() for recipe in each})
     colours = {name: COLOURS[at % len(COLOURS)] for at, name in enumerate(names)}
-    heights = [
-        min(max((len(each) + 2) * SPACE / 72 + 1, LOWEST), TALLEST) for each in recipes.values()
-    ]
+    heights = [max((len(each) + 6) * SPACE / 72 + MARGIN, LOWEST) for each in recipes.values()]
     # The user's own settings of matplotlib would change the bytes.
     with matplotlib.style.context(["default", figures.STYLE]):
         figure = Figure(figsize=(INCHES, sum(heights)), dpi=DPI)
-        top = sum(heights)
+        below = whole = sum(heights)
         for (dataset, of_dataset), height in zip(recipes.items(), heights, strict=True):
-            below, whole = top - height, sum(heights)
-            place = (0.085, (below + 0.5) / whole, 0.755, (height - 0.85) / whole)
+            below -= height
+            place = (0.085, (below + 0.5) / whole, 0.755, (height - MARGIN) / whole)
             panel(figure.add_axes(place), dataset, of_dataset, colours)
-            top = below
         buffer = io.BytesIO()
-        figure.savefig(
-            buffer, format="png", metadata={"Software": None}, pil_kwargs={"optimize": True}
-        )
+        figure.savefig(buffer, format="png")
+    # A third of the bytes in as many colours as lines need; and without matplotlib's version.
+    with Image.open(buffer) as picture:
+        few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    few.save(buffer, "png", optimize=True)
     return buffer.getvalue()
 
 
@@ -230,12 +244,11 @@ def panel(axes: Axes, dataset: str, recipes: Sequence[Recipe], colours: Mapping[
     axes.set(xlabel="minutes of training", ylabel="FID, validation images")
     for recipe in recipes:
         for index, row in enumerate(recipe.rows):
-            if "minutes" in row["curve"]:
-                x, y, colour = row["curve"]["minutes"], row["curve"]["fid"], colours[recipe.name]
-                style = "-" if COLOURS.index(colour) < SOLID else (0, (4, 1.2))
-                alpha = 0.35 if index else 1
-                axes.plot(x, y, color=colour, linestyle=style, linewidth=1.4, alpha=alpha)
-                axes.plot(x[-1], y[-1], "o", color=colour, markersize=3)
+            x, y, colour = row["curve"]["minutes"], row["curve"]["fid"], colours[recipe.name]
+            style = "-" if COLOURS.index(colour) < SOLID else (0, (4, 1.2))
+            alpha = 0.35 if index else 1
+            axes.plot(x, y, color=colour, linestyle=style, linewidth=1.4, alpha=alpha)
+            axes.plot(x[-1], y[-1], "o", color=colour, markersize=3)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
@@ -250,16 +263,16 @@ def _label(axes: Axes, recipes: Sequence[Recipe], colours: Mapping[str, str]) ->
     ends = {}
     for recipe in recipes:
         curve = recipe.rows[0]["curve"]
-        end = axes.transData.transform((curve["minutes"][-1], curve["fid"][-1]))
-        left, high = axes.transAxes.inverted().transform(end)
+        place = axes.transData.transform((curve["minutes"][-1], curve["fid"][-1]))
+        left, high = axes.transAxes.inverted().transform(place)
         ends[recipe.name] = (left, high * height)
     order = sorted(ends, key=lambda name: (ends[name][1], name))
     heights = spread([ends[name][1] for name in order], SPACE, height)
     for name, high in zip(order, heights, strict=True):
-        end = (ends[name][0], ends[name][1] / height)
+        left, end = ends[name]
         axes.annotate(
             name,
-            end,
+            (left, end / height),
             (1.035, high / height),
             xycoords="axes fraction",
             textcoords="axes fraction",

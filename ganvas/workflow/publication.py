@@ -13,12 +13,15 @@ import numpy as np
 from ganvas import files, pictures
 from ganvas.config import Params
 from ganvas.errors import GanvasError
-from ganvas.reporting import report, showcase
+from ganvas.reporting import report, search, showcase, zoo
 from ganvas.workflow import freshness, mirror, modules, paths, pipeline, provenance
 from ganvas.workflow.instances import DataSet, Instance
 
 # The blocks of each page, which its translation has too (showcase.py).
-BLOCKS = {"README": {"first": showcase.first}, "docs/results": {"results": showcase.tables}}
+BLOCKS = {
+    "README": {"first": showcase.first},
+    "docs/results": {"results": showcase.tables, "zoo": zoo.block, "search": search.block},
+}
 PAGES = {
     showcase.Page(f"{page}{ending}", language): blocks
     for page, blocks in BLOCKS.items()
@@ -32,8 +35,8 @@ Entries = Mapping[str, pipeline.Entry]
 def write(params: Params, *, tables_only: bool = False) -> None:
     """Write docs/results.json, docs/images/ and the blocks of `PAGES`.
 
-    The pages' tables alone need nothing but what git holds. Raises `GanvasError`, and writes
-    nothing, where the results are not all of one clean commit.
+    The pages' tables and the zoo's chart alone need nothing but what git holds. Raises
+    `GanvasError`, and writes nothing, where the results are not all of one clean commit.
     """
     facts = freshness.published() if tables_only else _facts(_of_one_commit(params), params)
     texts = pages(params, facts)
@@ -42,6 +45,8 @@ def write(params: Params, *, tables_only: bool = False) -> None:
             _write_pictures(DataSet(params, name))
         _write_first(params)
         files.write_json(paths.PUBLISHED, facts)
+    if zoo.timed(rows := showcase.collected(paths.ZOO)):
+        files.write_bytes(zoo.CHART, zoo.chart(rows))
     for name, text in texts.items():
         files.write_text(Path(name), text)
 
@@ -59,7 +64,8 @@ def pages(params: Params, facts: Mapping[str, Any]) -> dict[str, str]:
         }
         floor = report.read_json(data.results / "floor.json")
         scores[dataset] = (floor, of_models, data.settings.seed_deviation)
-    results, texts = showcase.Results(scores, facts), {}
+    collected = (showcase.collected(path) for path in (paths.ZOO, paths.SEARCH))
+    results, texts = showcase.Results(scores, facts, *collected), {}
     for page, blocks in PAGES.items():
         texts[page.name] = Path(page.name).read_text()
         for name, block in blocks.items():
