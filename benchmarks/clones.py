@@ -24,7 +24,8 @@ from ganvas.workflow.pipeline import Entry
 
 Row = dict[str, Any]
 # refs/exps/<two digits of the commit it started from>/<its others>/<name>; not those below exec/
-NOTED = ("iterations_per_second", "hardware", "minutes", "curve")
+# What of a row hangs on the run of its training; the last keys, in the order that they have.
+NOTED = ("curve", "iterations_per_second", "hardware", "minutes")
 EXPERIMENT = re.compile(r"(\S+) (\S+) refs/exps/([0-9a-f]{2}/[0-9a-f]{38})/(\S+)")
 
 
@@ -138,22 +139,17 @@ def generator(of_model: Iterable[Entry]) -> str:
     return next(md5 for out, md5 in train.outs.items() if out.endswith("/generator"))
 
 
-def curve(state: State, path: str, speed: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Iteration and validation FID of each checkpoint; minutes, where the speed is known."""
+def noted(state: State, path: str, dataset: str, generator: str) -> dict[str, Any]:
+    """`NOTED`: the curve of a selection.csv with, where MLflow knows the run, minutes and speed."""
     table = state.columns(path)
-    found = {"iteration": [int(x) for x in table["iteration"]], "fid": table["fid"]}
-    if speed:
-        found["minutes"] = [minutes(x, speed) for x in found["iteration"]]
-    return found
-
-
-def minutes(iterations: float, speed: Mapping[str, Any]) -> float:
-    return round(iterations / speed["iterations_per_second"] / 60, 3)
-
-
-def speed(dataset: str, generator: str) -> dict[str, Any]:
-    """Of the training, as MLflow's run of it noted; empty where there is none."""
-    return mirror.speed(Path.cwd(), dataset, generator)
+    curve: dict[str, list[float]] = {"iteration": [*map(int, table["iteration"])]}
+    curve["fid"] = table["fid"]
+    speed = mirror.speed(Path.cwd(), dataset, generator)
+    if not speed:
+        return {"curve": curve}
+    per_minute = 60 * speed["iterations_per_second"]
+    curve["minutes"] = [round(iteration / per_minute, 3) for iteration in curve["iteration"]]
+    return {"curve": curve, **speed, "minutes": max(curve["minutes"])}
 
 
 def params(state: State) -> dict[str, Any]:

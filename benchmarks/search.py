@@ -44,8 +44,8 @@ def row(state: State, dataset: str, model: str) -> Row:
     """What is known of a model whose files dvc.lock vouches for."""
     of_model = state.of_model(dataset, model, STAGES)
     path, generator = f"results/{dataset}/{model}/selection.csv", clones.generator(of_model)
-    table, speed = state.columns(path), clones.speed(dataset, generator)
-    iterations, best = int(max(table["iteration"])), table["fid"].index(min(table["fid"]))
+    table = state.columns(path)
+    best = table["fid"].index(min(table["fid"]))
     return {
         "name": state.name,
         "date": state.date,
@@ -54,14 +54,12 @@ def row(state: State, dataset: str, model: str) -> Row:
         "model": model,
         "changed": changed(state, model),
         "epochs": int(max(table["epoch"])),
-        "iterations": iterations,
-        **({"minutes": clones.minutes(iterations, speed)} if speed else {}),
-        **speed,
+        "iterations": int(max(table["iteration"])),
         "generator": generator,
         "fid": table["fid"][best],
         "epoch": int(table["epoch"][best]),
         "last_fid": table["fid"][-1],
-        "curve": clones.curve(state, path, speed),
+        **clones.noted(state, path, dataset, generator),
     }
 
 

@@ -63,9 +63,8 @@ def row(state: State, dataset: str, model: str, params: Params) -> Row:
     of_model = state.of_model(dataset, model, mirror.OF_A_MODEL)
     results, generator = f"results/{dataset}/{model}", clones.generator(of_model)
     selection, metrics = (state.json(f"{results}/{n}.json") for n in ("selection", "metrics"))
-    speed = clones.speed(dataset, generator)
-    table = state.columns(f"{results}/selection.csv")
-    iterations = int(max(table["iteration"]))
+    path = f"{results}/selection.csv"
+    table = state.columns(path)
     return {
         "dataset": dataset,
         "model": model,
@@ -75,15 +74,13 @@ def row(state: State, dataset: str, model: str, params: Params) -> Row:
         "changed": changed(of_model, params, dataset, model),
         "epochs": int(max(table["epoch"])),
         "epoch": selection["epoch"],
-        "iterations": iterations,
-        **({"minutes": clones.minutes(iterations, speed)} if speed else {}),
-        **speed,
+        "iterations": int(max(table["iteration"])),
         "generator": generator,
         "images": metrics["images"],
         "extractor": selection["extractor"],
         "scores": numbers(metrics),
         "floor": numbers(state.json(f"results/{dataset}/floor.json")),
-        "curve": clones.curve(state, f"{results}/selection.csv", speed),
+        **clones.noted(state, path, dataset, generator),
     }
 
 
