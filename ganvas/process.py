@@ -3,6 +3,9 @@
 import ctypes
 import math
 import os
+import threading
+import time
+from functools import cache
 from pathlib import Path
 
 
@@ -68,3 +71,15 @@ def keep_memory() -> None:
         (-2, 64 << 20),  # M_TOP_PAD: by how much it grows
     ):
         mallopt(option, size)
+
+
+@cache
+def end_with(process: int) -> None:
+    """See to it that this process ends when the one that started it does, killed as it may be."""
+
+    def watch() -> None:
+        while os.getppid() == process:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

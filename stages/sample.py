@@ -28,7 +28,8 @@ def main(instance: Instance) -> None:
         count, seed, show = params.evaluate.images, params.seed, params.sample
         test = datasets.tensors(instance.data.normalized, "test")
         asked = questions.ask(test, count, seed, len(instance.data.domain_names))
-        drawn = exam.draw(generator, asked, count, seed, back=True)
+        processes = params.train.processes
+        drawn = exam.draw(generator, asked, count, seed, back=True, processes=processes)
         for name, values in drawn._asdict().items():
             path = folder / f"{name}.npy"
             path.unlink(missing_ok=True)  # of a recipe that was told classes

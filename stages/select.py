@@ -36,7 +36,10 @@ def main(instance: Instance) -> None:
         scored = []
         for path in progress.each(found, f"select {instance.name}", len(found), "checkpoints"):
             generator = checkpoints.load(path, architecture).to(device)
-            drawn = exam.draw(generator, asked, params.select.images, params.seed)
+            drawn = exam.draw(
+                *(generator, asked, params.select.images, params.seed),
+                processes=params.train.processes,
+            )
             fake = extractor.extract(drawn.images).apart(targets, domains)
             fids = [
                 frechet_distance(*side, *statistics(each.features))

@@ -145,6 +145,13 @@ def test_dependency_on_data_is_an_output_of_another_stage(stage: str) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
+def test_whose_work_several_processes_share_depends_on_their_number(stage: str) -> None:
+    """On processors each has fewer threads, which shows in bytes."""
+    shared = {"ganvas/splitting.py", "ganvas/training/launching.py"} & code(stage)
+    assert bool(shared) == ("train.processes" in STAGES[stage].get("params", []))
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_no_dependency_is_listed_twice(stage: str) -> None:
     assert len(set(STAGES[stage]["deps"])) == len(STAGES[stage]["deps"])
 

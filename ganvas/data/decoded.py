@@ -6,11 +6,9 @@ import json
 import os
 import re
 import shutil
-import threading
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +25,7 @@ from ganvas.data.form import Form
 from ganvas.data.pairing import Pairs
 from ganvas.data.places import Item, Place
 from ganvas.errors import GanvasError
+from ganvas.process import end_with
 from ganvas.progress import Progress
 
 PART = 4 << 20  # bytes of pixels that are finished, and written, at a time
@@ -159,20 +158,8 @@ def _in_order(
 
 def _for(process: int, function: Callable[[list[Item]], _Done], items: list[Item]) -> _Done:
     if os.getpid() != process:  # where there can be no others, joblib works in this one
-        _end_with(process)
+        end_with(process)
     return function(items)
-
-
-@cache
-def _end_with(process: int) -> None:
-    """See to it that this process ends when the one that started it does, killed as it may be."""
-
-    def watch() -> None:
-        while os.getppid() == process:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _some(read: Read, form: Form, pairs: Pairs | None, items: list[Item]) -> _Done:

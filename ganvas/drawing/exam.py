@@ -1,5 +1,6 @@
 """What a model is scored by: images of noise, or its answers to questions that it was asked."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,20 +23,27 @@ class Drawn(NamedTuple):
 
 
 def draw(
-    generator: Any, questions: Questions | None, count: int, seed: int, back: bool = False
+    generator: Any,
+    questions: Questions | None,
+    count: int,
+    seed: int,
+    back: bool = False,
+    processes: int = 1,
 ) -> Drawn:
     """The answers of a generator that translates, else `count` images of one that makes some.
 
-    With `back` the answers are translated back, too, where a way leads there.
+    With `back` the answers are translated back, too, where a way leads there. Many are shared by so
+    many processes.
     """
     if questions is None:
         asked = sampling.asked(generator, count, seed)
         classes = None if asked is None else asked.numpy()
-        return Drawn(sampling.images(generator, count, seed), classes)
-    answers = translating.translate(generator, questions.inputs, questions.targets, seed)
+        return Drawn(sampling.images(generator, count, seed, processes=processes), classes)
+    translate = partial(translating.translate, generator, seed=seed, processes=processes)
+    answers = translate(questions.inputs, questions.targets)
     returned = None
     if back and questions.origins is not None:
-        returned = translating.translate(generator, answers, questions.origins, seed)
+        returned = translate(answers, questions.origins)
     return Drawn(_files(answers), _numbers(questions.labels), _files(returned))
 
 

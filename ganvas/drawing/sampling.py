@@ -1,31 +1,35 @@
 """Images drawn from a trained generator."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from ganvas import layout, networks, seeds
 from ganvas.networks import Generator
+from ganvas.splitting import split
 
 BATCH = 500  # fixed: matrix products of another shape may round differently
 WALKS = 5
 
 
-@torch.no_grad()
-def draw(generator: Generator, z: Tensor, labels: Tensor | None = None) -> Tensor:
+def draw(
+    generator: Generator, z: Tensor, labels: Tensor | None = None, processes: int = 1
+) -> Tensor:
     """Images uint8 (N, C, H, W) on the CPU for latent points z, float (N, latent_dim).
 
-    A generator that is told classes needs them in `labels`, int64 (N,).
+    A generator that is told classes needs them in `labels`, int64 (N,). Many images are shared by
+    so many processes.
     """
+    given = [z] if labels is None else [z, labels]
+    batches = [*zip(*(each.split(BATCH) for each in given), strict=True)]
+    return torch.cat(split(_draw, generator, batches, processes))
+
+
+@torch.no_grad()
+def _draw(generator: Generator, *given: Tensor) -> Tensor:
+    """One batch."""
     device = next(generator.parameters()).device
-    parts = z.to(device).split(BATCH)
-    told: Sequence[Tensor | None] = [None] * len(parts)
-    if labels is not None:
-        told = labels.to(device).split(BATCH)
-    drawn = (generator(part, of_part) for part, of_part in zip(parts, told, strict=True))
-    return torch.cat([networks.to_uint8(images).cpu() for images in drawn])
+    return networks.to_uint8(generator(*(each.to(device) for each in given))).cpu()
 
 
 def asked(generator: Generator, count: int, seed: int) -> Tensor | None:
@@ -43,7 +47,13 @@ def asked(generator: Generator, count: int, seed: int) -> Tensor | None:
     return torch.cat(drawn)[:count]
 
 
-def images(generator: Generator, count: int, seed: int, labels: Tensor | None = None) -> np.ndarray:
+def images(
+    generator: Generator,
+    count: int,
+    seed: int,
+    labels: Tensor | None = None,
+    processes: int = 1,
+) -> np.ndarray:
     """`count` images, uint8 (count, H, W), or (count, H, W, 3) in colour.
 
     The first n are the same for every count >= n. They are of the classes `labels`, int64
@@ -57,7 +67,7 @@ def images(generator: Generator, count: int, seed: int, labels: Tensor | None = 
         labels = asked(generator, len(z), seed)
     else:
         labels = torch.cat([labels, labels[-1:].expand(len(z) - count)])
-    return layout.for_files(draw(generator, z, labels)[:count].numpy())
+    return layout.for_files(draw(generator, z, labels, processes)[:count].numpy())
 
 
 def of_each_class(generator: Generator, columns: int, seed: int) -> np.ndarray:

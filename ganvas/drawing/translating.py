@@ -1,5 +1,7 @@
 """Images translated by a trained generator."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from PIL import Image
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 
 from ganvas import layout, networks, pictures, seeds
 from ganvas.data.questions import Questions
+from ganvas.splitting import split
 
 BATCH = 250
 ROWS, BLOCKS = 6, 4  # of a sheet: examples below each other, and how many such side by side
@@ -14,26 +17,34 @@ BETWEEN = 12  # pixels from block to block
 PAPER = 255
 
 
-@torch.no_grad()
-def translate(generator: nn.Module, inputs: Tensor, targets: Tensor | None, seed: int) -> Tensor:
+def translate(
+    generator: nn.Module,
+    inputs: Tensor,
+    targets: Tensor | None,
+    seed: int,
+    processes: int = 1,
+) -> Tensor:
     """Images uint8 (N, C, H, W) on the CPU, of `inputs`, uint8 (N, C', H, W).
 
     The generator, in eval mode, is of `ganvas.networks.translation`; `targets`, int64 (N,), are the
     domains to translate to, where it is told them. The noise of its layers, where there is some, is
     drawn from `seed`, one for all images: what becomes of one hangs on no other, but for the last
-    bit where products of other shapes are rounded otherwise.
+    bit where products of other shapes are rounded otherwise. Many are shared by so many processes.
     """
+    given = [inputs] if targets is None else [inputs, targets]
+    batches = [*zip(*(each.split(BATCH) for each in given), strict=True)]
+    noise = seeds.derive(seed, "translations")
+    return torch.cat(split(partial(_translate, noise), generator, batches, processes))
+
+
+@torch.no_grad()
+def _translate(noise: int, generator: nn.Module, images: Tensor, *domains: Tensor) -> Tensor:
+    """One batch."""
     device = next(generator.parameters()).device
-    batches = inputs.split(BATCH)
-    told = [()] * len(batches) if targets is None else [(each,) for each in targets.split(BATCH)]
-    drawn = []
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        for images, domains in zip(batches, told, strict=True):
-            torch.manual_seed(seeds.derive(seed, "translations"))
-            given = networks.from_uint8(images.to(device))
-            translated = generator(given, *(each.to(device) for each in domains))
-            drawn.append(networks.to_uint8(translated).cpu())
-    return torch.cat(drawn)
+        torch.manual_seed(noise)
+        given = networks.from_uint8(images.to(device))
+        return networks.to_uint8(generator(given, *(each.to(device) for each in domains))).cpu()
 
 
 def sheet(questions: Questions, answers: Tensor, returned: Tensor | None) -> Image.Image:

@@ -10,21 +10,26 @@ from torch import Tensor, nn
 
 from ganvas.evaluation import classifier, contrastive, features
 from ganvas.evaluation.features import Features
+from ganvas.splitting import split
 
 BATCH = {"inception": 16}  # images: what was fastest on a processor
 
 
 class Extractor(NamedTuple):
-    """A network on its device; `sha256` is its weights file's."""
+    """A network on its device; `sha256` is its weights file's. Large sets are shared by so many
+    processes."""
 
     name: str
     network: nn.Module
     device: torch.device
     sha256: str
+    processes: int = 1
 
     def extract(self, images: Tensor | np.ndarray) -> Features:
         """Features, on the CPU, of images as `features.extract` takes them."""
-        return features.extract(self.network, images, self.device, BATCH.get(self.name, 250))
+        batches = [*zip(torch.as_tensor(images).split(BATCH.get(self.name, 250)))]
+        parts = split(_extract, self.network, batches, self.processes)
+        return Features(*map(torch.cat, zip(*parts, strict=True)))
 
 
 def of_data_set(weights: Path, device: torch.device) -> Extractor:
@@ -42,3 +47,8 @@ def of_papers(cache: Path, device: torch.device) -> Extractor:
 
     network = inception.load(inception.weights(cache), device=device)
     return Extractor("inception", network, device, inception.SHA256)
+
+
+def _extract(network: nn.Module, images: Tensor) -> Features:
+    """Of one batch."""
+    return features.extract(network, images, next(network.parameters()).device, len(images))

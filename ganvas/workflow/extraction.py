@@ -10,12 +10,14 @@ from ganvas.workflow.instances import DataSet
 
 
 def load(data: DataSet, name: str, device: torch.device) -> Extractor:
-    """One of those that params.yaml names."""
+    """One of those that params.yaml names; `train.processes` share its work."""
     if name == "inception":
-        return extractors.of_papers(paths.INCEPTION, device)
-    if name != data.extractor_weights.stem:
+        found = extractors.of_papers(paths.INCEPTION, device)
+    elif name == data.extractor_weights.stem:
+        found = extractors.of_data_set(data.extractor_weights, device)
+    else:
         raise GanvasError(
             f"datasets.{data.name}.extractors: {name!r}, but its own is "
             f"{data.extractor_weights.stem!r}, by whether its images have classes; name that"
         )
-    return extractors.of_data_set(data.extractor_weights, device)
+    return found._replace(processes=data.params.train.processes)
