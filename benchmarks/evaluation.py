@@ -6,10 +6,13 @@ Claims, on two cores (Intel Xeon with AVX-512, PyTorch 2.15, SciPy 1.17):
 3. All measures of one generator's 10,000 images by the classifier, its 128 features of them and
    the pixels against 60,000 training images included: under 30 seconds.
 
-Command: python -m benchmarks.evaluation [--trials 3] [--threads 2]
+Command: python -m benchmarks.evaluation [--trials 3] [--threads 2] [--processes 2]
 Each line gives the median over trials and their range; both sides of a comparison take turns, so
 that a busy machine slows both. Speed does not depend on the weights, so random ones will do; both
 sides load the same file, and the largest difference of their results is printed too.
+
+With --processes, instead: one process with that many threads beside as many processes with a
+thread each, for images of dcgan and features of both networks. benchmarks/processes.md has a table.
 """
 
 import argparse
@@ -26,8 +29,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ganvas import config, devices, networks, splitting
+from ganvas.drawing import sampling
 from ganvas.evaluation import measures
 from ganvas.evaluation.classifier import Classifier
+from ganvas.evaluation.extractors import Extractor
 from ganvas.evaluation.features import Features, extract
 from ganvas.evaluation.metrics import frechet as metric
 
@@ -162,11 +168,60 @@ def all_measures(
     return dict(zip(calls, measure(trials, *calls.values()), strict=True))
 
 
+def processes(count: int, trials: int, folder: Path) -> None:
+    """Print rows of a table: one process, together, and the ratio by the clock and by processor
+    time, of the one process's first thread to that of the first of several."""
+    from ganvas.evaluation import inception
+
+    devices.choose("cpu")
+    torch.set_num_threads(count)
+    facts = {"channels": 1, "image_size": 28, "class_counts": []}
+    recipe = config.load().generating["dcgan"].model_dump()
+    generator = networks.generator(networks.Architecture.read(recipe | facts)).eval()
+    classifier = Classifier(1, 28, 128, 10).to(memory_format=torch.channels_last).eval()
+    large = inception.load(random_weights(folder), sha256=None)
+    seen = Extractor("classifier", classifier, CPU, ""), Extractor("inception", large, CPU, "")
+    images = np.random.default_rng(0).integers(0, 256, (10_000, 28, 28), dtype=np.uint8)
+
+    def draw(number: int, processes: int) -> object:
+        return sampling.images(generator, number, 0, processes=processes)
+
+    def look(extractor: Extractor, number: int, processes: int) -> object:
+        return extractor._replace(processes=processes).extract(images[:number])
+
+    began = time.perf_counter()
+    splitting.START = 0
+    draw(1000, count)
+    print(f"start: {time.perf_counter() - began:.1f} s, with the first 1,000 images of dcgan")
+    for what, work, number in (
+        ("images of dcgan", draw, 10_000),
+        ("features, classifier", partial(look, seen[0]), 10_000),
+        ("features, Inception", partial(look, seen[1]), 500),
+    ):
+        for shared in (1, count):
+            work(number // 10, shared)  # warm up
+        clock: list[list[float]] = [[], []]
+        busy: list[list[float]] = [[], []]
+        for _ in range(trials):
+            for side, shared in enumerate((1, count)):
+                began, used = time.perf_counter(), time.thread_time()
+                work(number, shared)
+                clock[side].append(time.perf_counter() - began)
+                busy[side].append(time.thread_time() - used)
+        times = " | ".join(f"{statistics.median(each):.2f}" for each in clock)
+        ratios = " | ".join(ratio(*each).split(maxsplit=1)[1] for each in (clock, busy))
+        print(f"| {what} | {number:,} | {times} | {ratios} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int)
     options = parser.parse_args()
+    if options.processes:
+        with tempfile.TemporaryDirectory() as folder:
+            return processes(options.processes, options.trials, Path(folder))
     torch.set_num_threads(options.threads)
     warnings.simplefilter("ignore", DeprecationWarning)  # SciPy's, about pytorch-fid
     with tempfile.TemporaryDirectory() as folder:

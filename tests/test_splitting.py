@@ -1,5 +1,6 @@
 """Work that two processes share: the same bytes, in order, and no process is left behind."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -29,7 +31,7 @@ from stages import evaluate, reference, sample, select
 
 STREAM = torch.Generator().manual_seed(0)
 PIXELS = torch.randint(256, (1130, 1, 16, 16), generator=STREAM, dtype=torch.uint8)
-NUMBERS = [(torch.tensor(number),) for number in range(7)]
+NUMBERS = [*zip(torch.arange(7))]  # views
 TRANSLATOR = translation.Architecture("unet", (8, 8), "batch", 0, 0.5, "zeros", 1, 1, 16, 0, False)
 ASKED = Questions(PIXELS[:600], PIXELS[:600], torch.arange(600))
 TEAM = 2, "cpu", 1
@@ -40,9 +42,10 @@ LATE = 60  # seconds; a few are usual
 def at_once() -> Iterator[None]:
     """The other process need not wait until the work has turned out to be large."""
     devices.choose("cpu")
-    usual, splitting.START = splitting.START, 0.0
-    yield
-    splitting.START = usual
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(splitting, "START", 0.0)
+        patch.setenv("OMP_NUM_THREADS", "3")  # what the other would have without being told
+        yield
     for other in splitting._others(*TEAM):
         other.shutdown(kill_workers=True)
     splitting._others.cache_clear()
@@ -55,20 +58,26 @@ def shared() -> int:
 
 
 def who() -> Callable[..., Any]:
-    """A function that says whose it was. Made here, it is sent as it is: this file is not."""
-    return lambda _, number: (number.item(), os.getpid(), torch.get_num_threads())
+    """A function that says who was given what. Made here, it is sent itself, not this file."""
+
+    def function(_: nn.Module, number: Tensor) -> tuple[int, int, int, int]:
+        bytes_ = number.untyped_storage().nbytes()
+        return int(number), os.getpid(), torch.get_num_threads(), bytes_
+
+    return function
 
 
 def test_every_other_batch_is_another_s_and_all_come_back_in_order() -> None:
-    """Each with its share of the threads; this process has all of its own back."""
+    """Each has its share of the threads, this process all of its own back; no more than its own
+    batches are sent to another."""
     usual = torch.get_num_threads()
     torch.set_num_threads(3)
-    numbers, processes, threads = zip(
+    numbers, processes, threads, sizes = zip(
         *splitting.split(who(), nn.Linear(1, 1), NUMBERS, 2), strict=True
     )
     assert torch.get_num_threads() == 3
     torch.set_num_threads(usual)
-    assert numbers == (*range(7),) and {*threads} == {1}
+    assert numbers == (*range(7),) and {*threads} == {1} and {*sizes[1::2]} == {8}
     assert {*processes[::2]} == {os.getpid()}
     assert len({*processes[1::2]}) == 1 and os.getpid() not in processes[1::2]
 
@@ -77,22 +86,20 @@ def test_this_process_works_alone_until_the_work_has_turned_out_to_be_large(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Over several calls, and with its share of the threads from the start."""
-    monkeypatch.setattr(splitting, "START", 0.25)
+    monkeypatch.setattr(splitting, "START", 2.5)
     monkeypatch.setattr(splitting, "_alone", [0.0])
+    clock = itertools.count()  # a second each
+    monkeypatch.setattr(splitting, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     usual = torch.get_num_threads()
     torch.set_num_threads(2)
-
-    def slow(_: nn.Module, number: Tensor) -> tuple[int, int]:
-        time.sleep(0.1)
-        return os.getpid(), torch.get_num_threads()
-
     before = shared()
-    found = splitting.split(slow, nn.Linear(1, 1), NUMBERS[:2], 2)
+    found = splitting.split(who(), nn.Linear(1, 1), NUMBERS[:2], 2)
     assert shared() == before
-    found += splitting.split(slow, nn.Linear(1, 1), NUMBERS[2:], 2)
+    found += splitting.split(who(), nn.Linear(1, 1), NUMBERS[2:], 2)
     torch.set_num_threads(usual)
-    assert {threads for _, threads in found} == {1}
-    own = [process == os.getpid() for process, _ in found]
+    assert [number for number, *_ in found] == [*range(7)]
+    assert {threads for *_, threads, _ in found} == {1}
+    own = [process == os.getpid() for _, process, *_ in found]
     assert own == [True, True, True, True, False, True, False]
 
 
@@ -185,6 +192,7 @@ def test_where_one_is_killed_one_line_says_so_before_the_rest_is_done() -> None:
     line = r"^one of 2 processes was killed, perhaps for want of memory; run it again, with fewer "
     with pytest.raises(GanvasError, match=line + r"train\.processes if that happens again$"):
         splitting.split(killed, nn.Linear(1, 1), many, 2)
+    assert len(done) < len(many) / 2 - 10  # this process's share
     assert splitting._others.cache_info().currsize == 0
 
 
