@@ -6,6 +6,7 @@ import io
 import json
 import random
 import re
+import shutil
 import sqlite3
 import statistics
 import sys
@@ -24,10 +25,11 @@ from repositories import commit, edit, run
 from ruamel.yaml import YAML
 
 from benchmarks import search, zoo
+from ganvas import config
 from ganvas.reporting import search as steps
 from ganvas.reporting import showcase
 from ganvas.reporting import zoo as tables
-from ganvas.workflow import provenance
+from ganvas.workflow import provenance, publication
 
 Row = dict[str, Any]
 Lock = dict[str, Any]  # the stages of a dvc.lock
@@ -306,14 +308,13 @@ def test_steps_stand_in_the_order_in_which_they_were_made(clone: Path, home: Pat
     dates = [f"2026-01-0{day}T00:00:00Z" for day in (1, 2, 3)]
     step(clone, "zero", dates[0], (9.0, 7.5), models__gan__lr_generator=0.5)
     step(clone, "one", dates[2], (4.0, 5.0), models__gan__penalties={"r1": 2.0}, select__images=9)
-    # gan_k3 takes gan's recipe over, and is none of the search.
+    step(clone, "late", dates[1], (8.0, 6.5), models__gan__latent_dim=7)
     relocked(clone, scored(clone, 3.0), seeded(1))
     kept(clone, "cluster-seed-1")
     run(clone, "git", "update-ref", "refs/exps/exec/EXEC_HEAD", "HEAD")
-    assert [row["name"] for row in collected(search, clone)] == ["zero", "one"]
-    step(clone, "late", dates[1], (8.0, 6.5), models__gan__latent_dim=7)
     rows = collected(search, clone)
     assert [row["name"] for row in rows] == ["zero", "late", "one"]
+    # gan_k3 and others take gan's recipe over, and are none of the search.
     assert [row["changed"] for row in rows] == [
         {"lr_generator": 0.5},
         {"latent_dim": 7},
@@ -450,6 +451,25 @@ def test_both_languages_say_the_same() -> None:
     assert lines_of(english, "mnist")[:3] == lines_of(vietnamese, "mnist")[:3]
     for text in (english, vietnamese):
         assert "](images/zoo.png)" in text and "`cccccccccccc`" in text and "a processor" in text
+
+
+def test_publish_writes_the_blocks_and_the_chart(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("docs", "results"):
+        shutil.copytree(root / name, tmp_path / name)
+    for name in ("README.md", "README.vi.md", "params.yaml"):
+        shutil.copy(root / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("docs/zoo.json").write_text(json.dumps(ROWS))
+    publication.write(config.load(), tables_only=True)
+    assert Path("docs/images/zoo.png").read_bytes() == tables.chart(ROWS)
+    for page in PAGES:
+        text = Path(page.name).read_text()
+        block = tables.block(page, RESULTS)
+        assert f"<!-- zoo -->\n{block}\n<!-- /zoo -->" in text and "<!-- search -->\n\n<" in text
+        titles = re.findall(r"^#+ (.+)", text, re.MULTILINE)
+        assert len({*titles}) == len(titles) and set(re.findall(r"^#+ (.+)", block)) <= {*titles}
 
 
 def test_without_rows_blocks_are_empty() -> None:
