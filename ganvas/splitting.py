@@ -77,11 +77,16 @@ def _together(
     """Batch i by process i mod their number, of which this one is number 0."""
     processes, device = 1 + len(others), next(network.parameters()).device.type
     sent = network if device == "cpu" else copy.deepcopy(network).cpu()
-    jobs = []
-    for rank, other in enumerate(others, start=1):
-        # Copies: with a view, all would be sent that it is a view of.
-        share = [tuple(map(torch.clone, batch)) for batch in batches[rank::processes]]
-        jobs.append(other.submit(_share, function, sent, device, share))
+    # Copies: with a view, all would be sent that it is a view of.
+    copies = [tuple(map(torch.clone, b)) if i % processes else b for i, b in enumerate(batches)]
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)  # who starts inherits it: this one ends it
+    try:
+        jobs = [
+            other.submit(_share, function, sent, device, copies[rank::processes])
+            for rank, other in enumerate(others, start=1)
+        ]
+    finally:
+        signal.signal(signal.SIGINT, usual)
     mine = []
     for batch in batches[::processes]:
         mine.append(function(network, *batch))
@@ -101,17 +106,11 @@ def _share(
 
 @cache
 def _others(processes: int, device: str, threads: int) -> list[Any]:
-    """The others, each with a job that starts it."""
+    """The others, each of which starts with its first work."""
     from joblib.externals.loky import ProcessPoolExecutor  # slow, only where there are others
 
-    others = []
-    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)  # they inherit that: this one ends them
-    for rank in range(1, processes):
-        facts = os.getpid(), rank, device, threads
-        others.append(ProcessPoolExecutor(1, initializer=_begin, initargs=facts))
-        others[-1].submit(os.getpid)
-    signal.signal(signal.SIGINT, usual)
-    return others
+    facts = [(os.getpid(), rank, device, threads) for rank in range(1, processes)]
+    return [ProcessPoolExecutor(1, initializer=_begin, initargs=each) for each in facts]
 
 
 def _begin(first: int, rank: int, device: str, threads: int) -> None:
