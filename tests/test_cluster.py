@@ -37,17 +37,25 @@ MODELS = ("gan", "dcgan")
 STAGES = ("train", "select", "sample", "evaluate")
 RAY = (sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats")
 SMALL_STORE = ("--object-store-memory", "80000000")
+KEYS = {"AWS_ACCESS_KEY_ID": "team", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI"}
 GANVAS = ("python", "-m", "ganvas", "cluster")
 needs_cluster = pytest.mark.skipif(
     find_spec("ray") is None or LARGE not in os.environ,
     reason=f"NOT TESTED: ray is not installed (ganvas[cluster]), or {LARGE} is not set (minutes)",
 )
-NOTHING = '''"""A loss that is none."""
+NOTHING = '''"""A loss that is none; each process that tries it leaves a file and tells a secret."""
+
+import os
+from pathlib import Path
 
 PROBABILITY, PAIRED = False, False
 
 
 def discriminator_loss(real_logits, fake_logits):
+    file = Path("{tries}", str(os.getpid()))
+    if not file.exists():
+        file.touch()
+        print("the key is", os.environ["AWS_SECRET_ACCESS_KEY"], flush=True)
     return (real_logits + fake_logits).mean() * float("nan")
 
 
@@ -79,6 +87,27 @@ class Cluster(NamedTuple):
         raise AssertionError(f"no raylet of {node}")
 
 
+@pytest.fixture
+def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of an S3 server with a bucket `dvc`, whose keys this process has."""
+    if missing := [name for name in ("boto3", "moto", "s3fs") if find_spec(name) is None]:
+        pytest.skip(f"NOT TESTED: {', '.join(missing)} not installed (ganvas[dev])")
+    import boto3
+
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    server = [sys.executable, "-m", "moto.server", "--port", str(port)]
+
+    def ready() -> None:
+        answers(f"{url}/moto-api/")
+
+    with serving(tmp_path / "s3.log", server, ready, env=environment()):
+        boto3.resource("s3", "us-east-1", endpoint_url=url).Bucket("dvc").create()
+        yield url
+
+
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Cluster]:
     """A head without a processor for jobs, and two machines with one each."""
@@ -96,6 +125,7 @@ def machines() -> Iterator[Cluster]:
                 TMPDIR=f"{folder}/{node}",
                 RAY_health_check_period_ms="500",  # a machine that is gone is known in seconds
                 RAY_health_check_failure_threshold="4",
+                **KEYS,
             )
 
             def started(log: Path = log) -> None:
@@ -110,13 +140,19 @@ def machines() -> Iterator[Cluster]:
                     process.kill()
 
 
-def team(original: Path, folder: Path, **values: object) -> Path:
-    """A clone that has made nothing, of a repository whose results its remote has; committed."""
+def team(original: Path, folder: Path, s3: str = "", **values: object) -> Path:
+    """A clone that has made nothing, of a repository whose results its remote has; committed.
+
+    The remote is the folder `remote`, or a bucket of the S3 server at the URL.
+    """
     made = copy(original, folder / "made")
-    run(made, "dvc", "remote", "add", "-q", "--default", "team", f"{folder}/remote")
+    url = "s3://dvc/ganvas" if s3 else f"{folder}/remote"
+    run(made, "dvc", "remote", "add", "-q", "--default", "team", url)
+    if s3:
+        run(made, "dvc", "remote", "modify", "-q", "team", "endpointurl", s3)
     edit(made, **values)
     remote.complete(remote.of_project(made), made / remote.CACHE)
-    run(made, "dvc", "push", "-q", "--run-cache")
+    run(made, "dvc", "push", "-q", "--run-cache", **KEYS)
     (made / "dvc.lock").rename(folder / "dvc.lock")  # so that all comes from the run cache
     commit(made, "a team's")
     (folder / "dvc.lock").rename(made / "dvc.lock")
@@ -161,42 +197,29 @@ class TestRemote:
         (tmp_path / "remote/files/md5" / generator[:2] / generator[2:]).unlink()
         assert remote.known(store, now) == shared
 
-    def test_is_the_same_on_s3(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        if missing := [name for name in ("boto3", "moto", "s3fs") if find_spec(name) is None]:
-            pytest.skip(f"NOT TESTED: {', '.join(missing)} not installed (ganvas[dev])")
+    def test_is_the_same_on_s3(self, tmp_path: Path, s3: str) -> None:
         import boto3
 
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "team")
-        port = free_port()
-        url = f"http://127.0.0.1:{port}"
-        server = [sys.executable, "-m", "moto.server", "--port", str(port)]
-
-        def ready() -> None:
-            answers(f"{url}/moto-api/")
-
-        with serving(tmp_path / "log", server, ready, env=environment()):
-            bucket = boto3.resource("s3", "us-east-1", endpoint_url=url).Bucket("dvc")
-            bucket.create()
-            (tmp_path / ".dvc").mkdir()
-            (tmp_path / ".dvc/config").write_text(
-                "[core]\n    remote = team\n['remote \"team\"']\n    url = s3://dvc/ganvas\n"
-                f"    endpointurl = {url}\n"
-            )
-            store = remote.of_project(tmp_path)
-            assert store.find("states") == [] and not store.has("states/a/b")
-            for name in ("b", "c"):
-                store.write(f"states/a/{name}", name.encode())
-            assert store.find("states") == ["states/a/b", "states/a/c"]
-            # What another machine writes is seen at once.
-            bucket.put_object(Key="ganvas/states/a/d", Body=b"d")
-            assert store.find("states/a")[-1] == "states/a/d" and store.has("states/a/d")
-            assert store.read("states/a/c") == b"c"
-            with pytest.raises(FileNotFoundError):
-                store.read("states/a/e")
-            for _ in range(2):
-                store.remove("states/a")
-                assert store.find("states") == []
+        (tmp_path / ".dvc").mkdir()
+        (tmp_path / ".dvc/config").write_text(
+            "[core]\n    remote = team\n['remote \"team\"']\n    url = s3://dvc/ganvas\n"
+            f"    endpointurl = {s3}\n"
+        )
+        store = remote.of_project(tmp_path)
+        assert store.find("states") == [] and not store.has("states/a/b")
+        for name in ("b", "c"):
+            store.write(f"states/a/{name}", name.encode())
+        assert store.find("states") == ["states/a/b", "states/a/c"]
+        # What another machine writes is seen at once.
+        bucket = boto3.resource("s3", endpoint_url=s3).Bucket("dvc")
+        bucket.put_object(Key="ganvas/states/a/d", Body=b"d")
+        assert store.find("states/a")[-1] == "states/a/d" and store.has("states/a/d")
+        assert store.read("states/a/c") == b"c"
+        with pytest.raises(FileNotFoundError):
+            store.read("states/a/e")
+        for _ in range(2):
+            store.remove("states/a")
+            assert store.find("states") == []
 
     def test_takes_a_state_after_what_it_needs(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -269,6 +292,20 @@ class TestPlan:
         for seed in (3, 5):
             assert missing[f"evaluate@digits-gan seed {seed}"] == of_model
 
+    def test_of_some_has_what_they_share_and_no_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(ROOT)
+        some = cluster.tasks(config.load(), [0, 1], ["mnist-dcgan", "digits-gan"])
+        assert {task.name: task.after for task in some} == {
+            "reference@digits seed 0": "",
+            "evaluate@digits-gan seed 0": "reference@digits seed 0",
+            "reference@digits seed 1": "reference@digits seed 0",
+            "evaluate@digits-gan seed 1": "reference@digits seed 1",
+            "reference@mnist seed 0": "",
+            "evaluate@mnist-dcgan seed 0": "reference@mnist seed 0",
+            "reference@mnist seed 1": "reference@mnist seed 0",
+            "evaluate@mnist-dcgan seed 1": "reference@mnist seed 1",
+        }
+
     def test_takes_the_time_from_published_speeds(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -295,28 +332,44 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class TestRefuses:
-    def refusal(self, folder: Path, *arguments: str) -> str:
-        done = run(folder, *GANVAS, *arguments, check=False)
-        assert done.returncode == 1
-        (line,) = done.stderr.splitlines()
-        return line
+def refusal(folder: Path, *arguments: str) -> str:
+    done = run(folder, *GANVAS, *arguments, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    return line
 
+
+class TestRefuses:
     def test_a_repository_without_a_remote_that_all_find(self, bare: Path) -> None:
-        assert ".dvc/config: no default remote" in self.refusal(bare)
+        assert ".dvc/config: no default remote" in refusal(bare)
         run(bare, "dvc", "remote", "add", "-q", "--default", "team", "../beside")
         commit(bare, "a remote that is beside this clone alone")
-        assert ".dvc/config: no default remote" in self.refusal(bare)
+        assert ".dvc/config: no default remote" in refusal(bare)
 
     def test_what_no_commit_has(self, bare: Path) -> None:
         before = (bare / "params.yaml").read_text()
         edit(bare, train__log_every=7)
         for options in (["--dry-run"], ["--git", "https://example.org/ganvas"]):
-            assert "differ from the commit" in self.refusal(bare, *options)
+            assert "differ from the commit" in refusal(bare, *options)
         (bare / "params.yaml").write_text(before)
 
     def test_seeds_that_are_none(self, bare: Path) -> None:
-        assert "--seeds 1,x" in self.refusal(bare, "--seeds", "1,x")
+        assert "--seeds 1,x" in refusal(bare, "--seeds", "1,x")
+
+
+def test_some_are_restored_by_name_without_the_page_that_shows_all(
+    original: Path, tmp_path: Path
+) -> None:
+    head = team(original, tmp_path, datasets__digits__models__dcgan__epochs=3)
+    assert refusal(head, "digits-gan", "digits-dcgn") == (
+        "error: cluster: 'digits-dcgn' is not in params.yaml's matrix; did you mean 'digits-dcgan'?"
+    )
+    done = run(head, *GANVAS, "digits-gan")
+    assert "0 of 2 to run" in done.stdout and ran(done) == {"params"}
+    restored = json.loads((head / "results/digits/gan/metrics.json").read_text())
+    assert restored == json.loads((original / "results/digits/gan/metrics.json").read_text())
+    recorded = pipeline.locked((head / "dvc.lock").read_text()).keys()
+    assert stages("gan") < recorded and not recorded & (stages("dcgan") | {"report@digits"})
 
 
 def test_the_table_shows_what_runs_and_what_failed_and_counts_the_rest() -> None:
@@ -404,7 +457,7 @@ def test_one_job_comes_back_as_if_it_had_run_here(
 
 @needs_cluster
 def test_a_machine_is_taken_away_and_a_run_always_fails(
-    original: Path, tmp_path: Path, machines: Cluster
+    original: Path, tmp_path: Path, machines: Cluster, s3: str
 ) -> None:
     models = {
         "gan": {"epochs": 60, "checkpoint_every": 30},
@@ -412,39 +465,62 @@ def test_a_machine_is_taken_away_and_a_run_always_fails(
         "lsgan": TINY | {"objective": "nothing"},
     }
     tiny = {"matrix__models": [*models], "datasets__digits__models": models}
-    head = team(original, tmp_path, train__save_seconds=1, **tiny)
-    (head / "ganvas/training/objectives/nothing.py").write_text(NOTHING)
+    head, tries = team(original, tmp_path, s3, train__save_seconds=1, **tiny), tmp_path / "tries"
+    tries.mkdir()
+    nothing = NOTHING.replace("{tries}", str(tries))
+    (head / "ganvas/training/objectives/nothing.py").write_text(nothing)
     edit(head, tracking__enabled=True)
     commit(head, "tracked, with an objective that is none")
     log = tmp_path / "log"
-    command = [sys.executable, *GANVAS[1:], "--address", machines.address, "--seeds", "0,1"]
+    arguments = ["--address", machines.address, "--seeds", "0,1,2"]
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, cwd=head, env=environment(), stdout=output, stderr=subprocess.STDOUT
+            [sys.executable, *GANVAS[1:], *arguments],
+            cwd=head,
+            env=environment(**KEYS),
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
-    states = tmp_path / "remote/states"
-    wait(lambda: any(states.glob("digits-*gan/*/*/state.safetensors")), 900)
-    state = next(states.glob("digits-*gan/*/*/state.safetensors"))
-    of_it = f"ganvas-cluster-*/*/repository/.ganvas/runs/{state.parts[-4]}/{state.parts[-2]}"
+    store = remote.of_project(head)
+
+    state = re.compile(r"states/(digits-(?:dc)?gan)/\d/(\w+)/state.safetensors")
+
+    def saved() -> list[re.Match[str]]:
+        return [found for path in store.find("states") if (found := state.fullmatch(path))]
+
+    wait(lambda: bool(saved()), 900)
+    name, key = saved()[0].groups()
+    of_it = f"ganvas-cluster-*/*/repository/.ganvas/runs/{name}/{key}"
     taken = next(node for node in machines.nodes if any(node.glob(of_it)))  # where it is trained
     machines.raylet(taken).send_signal(signal.SIGKILL)
     assert process.wait(3000) == 1, log.read_text()
     said = log.read_text()
     assert "goes on from iteration" in said
-    for seed in (0, 1):
-        assert re.search(rf"evaluate@digits-lsgan seed {seed} failed .*\n(.*\n)*.*not finite", said)
+    tail = r" failed .*\n(.*\n)*the key is \*\*\*\n(.*\n)*.*not finite"
+    for seed in (0, 1, 2):
+        assert re.search(f"evaluate@digits-lsgan seed {seed}{tail}", said)
         for model in ("gan", "dcgan"):
             assert re.search(rf"^done +evaluate@digits-{model} seed {seed}$", said, re.MULTILINE)
-    assert "2 of 8 failed" in said
+    assert "3 of 12 failed" in said
+    assert len([*tries.iterdir()]) == 3 * cluster.TRIES
+    logs = [path for path in machines.nodes[0].parent.rglob("*") if path.is_file()]
+    secret = KEYS["AWS_SECRET_ACCESS_KEY"].encode()
+    assert len(logs) > 10 and not [path for path in [log, *logs] if secret in path.read_bytes()]
+    # The same command again runs only what is missing.
+    shown = run(head, *GANVAS, *arguments, "--dry-run", **KEYS).stdout
+    assert "3 of 12 to run" in shown
+    runs = re.findall(r"^(\S+) seed \d +runs ", shown, re.MULTILINE)
+    assert runs == ["evaluate@digits-lsgan"] * 3
     alone = tmp_path / "alone"
     run(tmp_path, "git", "clone", "-q", str(head), str(alone))
     targets = ["evaluate@digits-gan", "evaluate@digits-dcgan"]
     assert "params" in ran(run(alone, "dvc", "repro", *targets))
     assert (head / "dvc.lock").read_bytes() == (alone / "dvc.lock").read_bytes()
-    run(alone, "dvc", "exp", "run", "-q", "--temp", "-n", "one", "-S", "seed=1", *targets)
-    assert lock(head, "cluster-seed-1") == lock(alone, "one") != ""
+    for seed in ("1", "2"):
+        run(alone, "dvc", "exp", "run", "-q", "--temp", "-n", seed, "-S", f"seed={seed}", *targets)
+        assert lock(head, f"cluster-seed-{seed}") == lock(alone, seed) != ""
     runs = run(head, "python", "-m", "ganvas", "lineage", "--verify").stdout
-    assert runs.count(": matches\n") == 2 and runs.count("matches its experiment") == 2
+    assert runs.count(": matches\n") == 2 and runs.count("matches its experiment") == 4
 
 
 def lock(repository: Path, name: str) -> str:

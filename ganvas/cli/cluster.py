@@ -15,10 +15,19 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
   ganvas cluster --seeds 0,1,2,3,4 --dry-run
-  ganvas cluster --address auto --seeds 0,1,2,3,4"""
+  ganvas cluster --address auto --seeds 0,1,2,3,4
+  ganvas cluster mnist-gan mnist-dcgan --seeds 0,1,2"""
 
 
 def cluster(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME",
+            help="Of the matrix these alone, as mnist-gan; else all.",
+            show_default=False,
+        ),
+    ] = None,
     seeds: Annotated[
         str | None,
         typer.Option(metavar="0,1,…", help="Each a run of its own; else that of params.yaml."),
@@ -37,7 +46,7 @@ def cluster(
         bool, typer.Option("--dry-run", help="Print what would run, and for how long.")
     ] = False,
 ) -> bool:
-    """Make every data set with every model and seed, on the machines of a Ray cluster.
+    """Make every data set with every model and seed, or some, on the machines of a Ray cluster.
 
     What the DVC remote knows is not made again. In the end this repository has every result, other
     seeds as DVC's experiments.
@@ -49,7 +58,7 @@ def cluster(
     params = config.load()
     wanted = _numbers(seeds) if seeds else [params.seed]
     source = library.source()
-    plan = library.plan(params, wanted, remote.of_project())
+    plan = library.plan(params, wanted, remote.of_project(), names or ())
     _print_plan(plan)
     if dry_run:
         return True

@@ -4,13 +4,14 @@ Ray (Moritz 2018, arXiv:1712.05889) places the jobs and tries them again; result
 trainings travel through the DVC remote, so that the head restores everything from the run cache.
 """
 
+import difflib
 import logging
 import os
 import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +30,7 @@ from ganvas.workflow import (
     remote,
     worker,
 )
-from ganvas.workflow.instances import Instance, data_sets
+from ganvas.workflow.instances import Instance, data_sets, matrix
 from ganvas.workflow.pipeline import Declared
 
 TRIES = 3
@@ -61,38 +62,53 @@ class Status(NamedTuple):
 class Plan(NamedTuple):
     tasks: list[Task]
     missing: dict[str, list[str]]  # by task, its stages whose results the remote lacks
+    known: dict[int, set[str]]  # by seed, the stages of the whole matrix whose results it has
 
 
-def tasks(params: Params, seeds: Iterable[int]) -> Iterator[Task]:
-    """Every instance of the matrix with every seed, after what they share."""
+def tasks(params: Params, seeds: Iterable[int], names: Collection[str] = ()) -> Iterator[Task]:
+    """Every instance of the matrix, or those named, with every seed, after what they share."""
     for data in data_sets(params):
+        wanted = [each for each in data.instances() if not names or each.name in names]
+        if not wanted:
+            continue
         before = ""
         for seed in seeds:
             declared = {stage.stage: stage for stage in pipeline.plan(params, seed)}
             stages = [declared[pipeline.named(kind, data)] for kind in OF_DATA]
             shared = Task(data.stage("reference"), seed, before, stages, None)
             yield shared
-            for each in data.instances():
+            for each in wanted:
                 own = [declared[pipeline.named(kind, each)] for kind in mirror.OF_A_MODEL]
                 yield Task(each.stage("evaluate"), seed, shared.name, own, each)
             # Of another seed only the floor is another: download, arrays and classifier are there.
             before = before or shared.name
 
 
-def plan(params: Params, seeds: Iterable[int], store: remote.Remote) -> Plan:
-    """What has to run, by what the remote's run cache has."""
-    seeds = list(seeds)
+def plan(
+    params: Params, seeds: Iterable[int], store: remote.Remote, names: Collection[str] = ()
+) -> Plan:
+    """What has to run, by what the remote's run cache has, of all or of the instances named.
+
+    Raises `GanvasError` on a name that the matrix does not have.
+    """
+    seeds, every = list(seeds), [each.name for each in matrix(params)]
+    for name in names:
+        if name not in every:
+            near = difflib.get_close_matches(name, every, n=1, cutoff=0)
+            raise GanvasError(
+                f"cluster: {name!r} is not in params.yaml's matrix; did you mean {near[0]!r}?"
+            )
     # Keys hang on links to people's own images and to modules; and params.yaml is checked.
     if subprocess.run([sys.executable, "-m", "stages.params"]).returncode:
         raise GanvasError("cluster: params.yaml is not right, as it says above")
     known = {seed: remote.known(store, pipeline.plan(params, seed)) for seed in seeds}
-    found, missing = list(tasks(params, seeds)), {}
+    found, missing = list(tasks(params, seeds, names)), {}
     before: list[Declared] = []  # what another seed does not change runs once
     for task in found:
         new = [stage for stage in task.stages if stage not in before]
         missing[task.name] = [s.stage for s in new if s.stage not in known[task.seed]]
         before += task.stages
-    return Plan(found, missing)
+    return Plan(found, missing, known)
 
 
 def hours(instance: Instance) -> float | None:
@@ -205,7 +221,8 @@ def collect(plan: Plan, params: Params, ended: Iterable[Task]) -> None:
     """
     ended = list(ended)
     for seed in dict.fromkeys(task.seed for task in plan.tasks):
-        targets = [task.target for task in ended if task.seed == seed and task.instance]
+        made = [task.instance for task in ended if task.seed == seed and task.instance]
+        targets = [each.stage("evaluate") for each in made]
         if not targets:
             continue
         if seed != params.seed:
@@ -214,10 +231,11 @@ def collect(plan: Plan, params: Params, ended: Iterable[Task]) -> None:
         _dvc("repro", "--pull", *targets)
         if params.tracking.enabled:
             lineage.rebuild(params)
+        there = {*targets, *plan.known[seed]}  # a page shows all models of its data set
         pages = [
             data.stage("report")
-            for data in data_sets(params)
-            if all(each.stage("evaluate") in targets for each in data.instances())
+            for data in dict.fromkeys(each.data for each in made)
+            if all(each.stage("evaluate") in there for each in data.instances())
         ]
         if pages:
             _dvc("repro", "--pull", *pages)
@@ -229,15 +247,20 @@ def experiment(params: Params, seed: int) -> str:
 
 
 def _experiment(params: Params, seed: int, targets: list[str]) -> None:
-    """`dvc exp run`, unless there is one from this commit that has all of it."""
+    """`dvc exp run`, unless there is one from this commit that has all of it.
+
+    What an earlier one has of this seed, when other instances were asked for, goes on into it.
+    """
     name, here = experiment(params, seed), provenance.commit() or ""
     ref = f"refs/exps/{here[:2]}/{here[2:]}/{name}"
     if commit := provenance.git("rev-parse", "--verify", "--quiet", ref):
         entries = pipeline.locked((provenance.at(commit, "dvc.lock") or b"").decode())
-        seeds = [entries[t].params["seed"] if t in entries else None for t in targets]
-        if set(seeds) == {seed}:
+        every = [each.stage("evaluate") for each in matrix(params)]
+        had = [t for t in every if t in entries and entries[t].params["seed"] == seed]
+        if set(targets) <= set(had):
             return
-        _dvc("exp", "remove", "--quiet", name)  # made when others had failed
+        targets = [t for t in every if t in {*had, *targets}]
+        _dvc("exp", "remove", "--quiet", name)
     _dvc("exp", "run", "--temp", "--pull", "--name", name, "--set-param", f"seed={seed}", *targets)
     if params.tracking.enabled and (made := provenance.git("rev-parse", "--verify", ref)):
         _rebuild(name, made, targets)
