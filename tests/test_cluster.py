@@ -372,22 +372,29 @@ def test_some_are_restored_by_name_without_the_page_that_shows_all(
     assert stages("gan") < recorded and not recorded & (stages("dcgan") | {"report@digits"})
 
 
-def test_the_table_shows_what_runs_and_what_failed_and_counts_the_rest() -> None:
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_table_has_a_line_for_what_runs_and_what_failed_and_counts_the_rest(
+    columns: int,
+) -> None:
+    training = "mnist-dcgan: 1,120 of 16,880 it, 58.3/s, 4.5 min left, generator_loss 1.234, more"
     states = {
-        "a": cluster.Status("queued"),
-        "b": cluster.Status("done", "one", "17 files pushed"),
-        "c": cluster.Status("running", "two", "digits-gan: 120 of 204 it, 3.8/s, 0.4 min left"),
-        "d": cluster.Status("failed", "two", "Traceback\nerror: losses are not finite"),
+        "reference@mnist seed 0": cluster.Status("done", "one", "17 files pushed"),
+        "evaluate@mnist-gan seed 0": cluster.Status("queued"),
+        "evaluate@mnist-dcgan seed 0": cluster.Status("running", "ip-10-0-12-34", training),
+        "evaluate-translation@edges-pix2pix seed 11": cluster.Status(
+            "failed", "two", "error: losses are not finite [at 7]\nERROR: failed"
+        ),
     }
-    console = Console(width=120, record=True, file=io.StringIO())
+    console = Console(width=columns, record=True, file=io.StringIO())
     console.print(command._table(states))
-    title, *rows = [line.strip() for line in console.export_text().splitlines()]
-    assert title == "1 queued, 1 running, 1 done, 1 failed"
-    cells = [[cell.strip() for cell in row.split("│")[1:-1]] for row in rows if "│" in row]
-    assert cells == [
-        ["c", "running", "two", states["c"].said],
-        ["d", "failed", "two", "error: losses are not finite"],
-    ]
+    title, heading, *rows = console.export_text().splitlines()
+    assert title.strip() == "1 queued, 1 running, 1 done, 1 failed"
+    assert re.split("  +", heading.strip()) == ["run", "machine", "says"]
+    running, failed = [re.split("  +", row.strip()) for row in rows]
+    assert running[:2] == ["mnist-dcgan seed 0", "ip-10-0-12-34"]
+    said = training.removeprefix("mnist-dcgan: ")
+    assert said.startswith(running[2].removesuffix("…")) and "4.5 min left" in running[2]
+    assert failed == ["edges-pix2pix seed 11", "two", "failed: losses are not finite [at 7]"]
 
 
 class TestWorker:
@@ -441,7 +448,7 @@ def test_one_job_comes_back_as_if_it_had_run_here(
     changed = {"gan": {"epochs": 2, "checkpoint_every": 1}, "dcgan": TINY}
     head = team(original, tmp_path, datasets__digits__models=changed)
     shown = run(head, *GANVAS, "--dry-run").stdout
-    assert re.search(r"evaluate@digits-dcgan seed 0 +runs train, select, sample, evaluate", shown)
+    assert re.search(r"evaluate@digits-dcgan seed 0  train, select, sample, evaluate:", shown)
     assert "1 of 3 to run" in shown and not (head / "dvc.lock").exists()
     done = run(head, *GANVAS, "--address", machines.address)
     assert re.search(r"^running +evaluate@digits-dcgan seed 0", done.stdout, re.MULTILINE)
@@ -509,7 +516,7 @@ def test_a_machine_is_taken_away_and_a_run_always_fails(
     # The same command again runs only what is missing.
     shown = run(head, *GANVAS, *arguments, "--dry-run", **KEYS).stdout
     assert "3 of 12 to run" in shown
-    runs = re.findall(r"^(\S+) seed \d +runs ", shown, re.MULTILINE)
+    runs = re.findall(r"^(\S+) seed \d  train, ", shown, re.MULTILINE)
     assert runs == ["evaluate@digits-lsgan"] * 3
     alone = tmp_path / "alone"
     run(tmp_path, "git", "clone", "-q", str(head), str(alone))

@@ -88,15 +88,15 @@ def _numbers(text: str) -> list[int]:
 def _print_plan(plan: "Plan") -> None:
     from ganvas.workflow import cluster as library
 
-    known, unknown = 0.0, 0
+    known, unknown, width = 0.0, 0, max(len(task.name) for task in plan.tasks)
     for task in plan.tasks:
         missing = plan.missing[task.name]
-        words = f"runs {', '.join(s.partition('@')[0] for s in missing)}" if missing else "cached"
+        words = ", ".join(stage.partition("@")[0] for stage in missing) or "cached"
         if task.instance and task.instance.stage("train") in missing:
             hours = library.hours(task.instance)
-            words += f", about {hours:.2f} h of training" if hours else ", for an unknown time"
+            words += f": about {hours:.2f} h" if hours else ": unknown time"
             known, unknown = known + (hours or 0), unknown + (not hours)
-        print(f"{task.name:<44} {words}")
+        print(f"{task.name:<{width}}  {words}")
     run = sum(map(bool, plan.missing.values()))
     beside = f", and {unknown} of unknown time" if unknown else ""
     print(f"{run} of {len(plan.tasks)} to run, {known:.2f} h of training{beside}", flush=True)
@@ -127,15 +127,25 @@ def _view() -> Iterator[Callable[[dict[str, "Status"]], None]]:
 
 
 def _table(status: dict[str, "Status"]) -> "Table":
-    """What runs, what failed, and how much waits or has ended."""
+    """What runs, what failed, a line each, and how much waits or has ended."""
     from rich.table import Table
+    from rich.text import Text
 
     count = Counter(each.state for each in status.values())
     states = ("queued", "running", "done", "failed")
-    table = Table(title=", ".join(f"{count[state]} {state}" for state in states))
-    for heading in ("run", "state", "machine", "says"):
-        table.add_column(heading, no_wrap=heading != "says")
+    title = ", ".join(f"{count[state]} {state}" for state in states)
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, expand=True)
+    for heading in ("run", "machine", "says"):
+        # What is too long for the terminal ends in "…", and only there.
+        table.add_column(heading, no_wrap=True, ratio=1 if heading == "says" else None)
     for name, each in status.items():
-        if each.state in ("running", "failed"):
-            table.add_row(name, each.state, each.host, each.said.rpartition("\n")[2])
+        run, lines = name.partition("@")[2], each.said.splitlines() or [""]
+        if each.state == "running":
+            # A line of a training begins with its name, too.
+            said = lines[-1].removeprefix(f"{run.partition(' ')[0]}: ")
+            table.add_row(run, each.host, Text(said))
+        elif each.state == "failed":
+            ours = [line for line in lines if line.startswith("error: ")]  # the last line is DVC's
+            said = (ours or lines)[-1].removeprefix("error: ")
+            table.add_row(run, each.host, Text(f"failed: {said}", "red"))
     return table

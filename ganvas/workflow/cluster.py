@@ -182,7 +182,8 @@ def work(plan: Plan, params: Params, git: str, address: str) -> Iterator[dict[st
             max_retries=TRIES - 1,
             retry_exceptions=True,
         )(worker.run)
-        print(f"Ray's dashboard: {dashboard}", flush=True)
+        if dashboard:
+            print(f"Ray's dashboard: http://{dashboard}", flush=True)
         status = {n: Status("queued" if stages else "done") for n, stages in plan.missing.items()}
         waiting = [task for task in plan.tasks if plan.missing[task.name]]
         running: dict[Any, str] = {}
@@ -301,9 +302,11 @@ def _job(task: Task, params: Params, git: str) -> worker.Job:
 
 
 def _connected(address: str) -> tuple[Any, str]:
-    """The package, connected, and where its dashboard is."""
+    """The package, connected, and where its dashboard is; empty where it was started without."""
     # Tasks that are killed for memory would be tried for ever.
     os.environ.setdefault("RAY_task_oom_retries", str(TRIES - 1))
+    # Ray prints what fails, with a machine's last log, into the table; what matters is shown there.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")
     try:
         import ray
     except ImportError:
@@ -317,4 +320,4 @@ def _connected(address: str) -> tuple[Any, str]:
         raise GanvasError(
             f"cluster: no Ray cluster at {address} ({first}); `ray start --head` begins one"
         ) from None
-    return ray, f"http://{context.dashboard_url}" if context.dashboard_url else "not installed"
+    return ray, context.dashboard_url or ""
