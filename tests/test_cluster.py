@@ -11,6 +11,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,11 +20,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import psutil
 import pytest
 from background import answers, free_port, serving
+from filelock import FileLock
 from repositories import ROOT, commit, copy, edit, environment, make, ran, run
 from rich.console import Console
 
@@ -372,6 +375,96 @@ def test_some_are_restored_by_name_without_the_page_that_shows_all(
     assert stages("gan") < recorded and not recorded & (stages("dcgan") | {"report@digits"})
 
 
+class TestCollect:
+    @pytest.fixture
+    def asked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+        """What DVC is asked for, in a repository of its own."""
+        asked: list[tuple[str, ...]] = []
+        monkeypatch.setattr(cluster, "_dvc", lambda *arguments: asked.append(arguments))
+        (tmp_path / "dvc.yaml").symlink_to(ROOT / "dvc.yaml")
+        (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+        edit(tmp_path, tracking__enabled=False)
+        run(tmp_path, "git", "init", "-q")
+        commit(tmp_path, "a team's")
+        monkeypatch.chdir(tmp_path)
+        return asked
+
+    def test_makes_a_page_where_all_its_models_are_there(
+        self, asked: list[tuple[str, ...]]
+    ) -> None:
+        params = config.load()
+        tasks = list(cluster.tasks(params, [0], ["digits-gan", "mnist-gan"]))
+        known = {0: {"evaluate@mnist-dcgan", "evaluate@fashion_mnist-dcgan"}}
+        cluster.collect(cluster.Plan(tasks, {}, known), params, tasks)
+        assert asked == [
+            ("repro", "--pull", "evaluate@digits-gan", "evaluate@mnist-gan"),
+            ("repro", "--pull", "report@mnist"),
+        ]
+
+    def test_keeps_what_an_experiment_of_the_seed_has(
+        self, asked: list[tuple[str, ...]], tmp_path: Path
+    ) -> None:
+        params, name = config.load(), "cluster-seed-1"
+        here = run(tmp_path, "git", "rev-parse", "HEAD").stdout.strip()
+        of_seeds = {"evaluate@digits-gan": 1, "evaluate@digits-dcgan": 0}
+        entries = {
+            s: {"cmd": "c", "params": {"params.yaml": {"seed": n}}} for s, n in of_seeds.items()
+        }
+        (tmp_path / "dvc.lock").write_text(json.dumps({"stages": entries}))  # JSON is YAML
+        commit(tmp_path, "seed 1")
+        run(tmp_path, "git", "update-ref", f"refs/exps/{here[:2]}/{here[2:]}/{name}", "HEAD")
+        run(tmp_path, "git", "reset", "-q", "--hard", here)
+        tasks = list(cluster.tasks(params, [1], ["digits-gan", "digits-dcgan"]))
+        plan, (_, gan, dcgan) = cluster.Plan(tasks, {}, {1: set()}), tasks
+        cluster.collect(plan, params, [gan])
+        assert asked == []
+        cluster.collect(plan, params, [dcgan])
+        removed, (*options, first, second) = asked
+        assert removed == ("exp", "remove", "--quiet", name)
+        assert options[:2] == ["exp", "run"] and {name, "seed=1", "--pull"} < set(options)
+        assert (first, second) == ("evaluate@digits-gan", "evaluate@digits-dcgan")
+
+
+def test_the_commit_is_taken_from_a_remote_that_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin, clone = tmp_path / "origin", tmp_path / "clone"
+    run(tmp_path, "git", "init", "-q", str(origin))
+    (origin / "a").touch()
+    commit(origin, "pushed")
+    run(tmp_path, "git", "clone", "-q", str(origin), str(clone))
+    monkeypatch.chdir(clone)
+    assert cluster.source() == str(origin)
+    (clone / "b").touch()
+    commit(clone, "here alone")
+    assert cluster.source() == str(clone)
+
+
+def test_what_failed_is_named_with_its_log_and_the_rest_is_collected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    tasks = list(cluster.tasks(config.load(), [0], ["digits-gan", "digits-dcgan"]))
+    names = [task.name for task in tasks]
+    plan = cluster.Plan(tasks, {name: ["evaluate@x"] for name in names}, {})
+    ended = [
+        cluster.Status("done"),
+        cluster.Status("done"),
+        cluster.Status("failed", "two", "a\nb"),
+    ]
+    collected: list[cluster.Task] = []
+    monkeypatch.setattr(cluster, "source", lambda: "git")
+    monkeypatch.setattr(remote, "of_project", lambda: None)
+    monkeypatch.setattr(cluster, "plan", lambda *_: plan)
+    monkeypatch.setattr(cluster, "work", lambda *_: [dict(zip(names, ended, strict=True))])
+    monkeypatch.setattr(cluster, "collect", lambda plan, params, ended: collected.extend(ended))
+    assert command.cluster(["digits-gan", "digits-dcgan"]) is False
+    assert collected == tasks[:2]
+    said = capsys.readouterr().out
+    assert "\nevaluate@digits-dcgan seed 0 failed on two:\na\nb\n" in said
+    assert "1 of 3 failed" in said
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 def test_the_table_has_a_line_for_what_runs_and_what_failed_and_counts_the_rest(
     columns: int,
@@ -402,6 +495,61 @@ class TestWorker:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
         said = "push to https://user:pass@example.org/x with wJalrXUtnFEMI failed"
         assert worker.redacted(said) == "push to https://***@example.org/x with *** failed"
+
+    def test_hands_lines_to_the_board_and_raises_the_last_ones_without_secrets(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told: list[tuple[str, ...]] = []
+        board = SimpleNamespace(note=SimpleNamespace(remote=lambda *said: told.append(said)))
+        ray = SimpleNamespace(get_actor={"board": board}.__getitem__)
+        monkeypatch.setitem(sys.modules, "ray", ray)
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        monkeypatch.setenv("GIT_TOKEN", "wJalrXUtnFEMI")
+        with pytest.raises(RuntimeError) as error:
+            worker.run({**JOB, "git": f"{tmp_path}/wJalrXUtnFEMI"}, "board")
+        (name, host, line) = told[-1]
+        assert (name, host) == (JOB["name"], socket.gethostname())
+        assert f"{tmp_path}/***" in line and line in str(error.value)
+        assert "wJalr" not in str([*told, error.value])
+
+    def test_takes_states_from_the_remote_and_brings_them_there(self, tmp_path: Path) -> None:
+        failures = [OSError("the line is down")]
+
+        class Shaky(remote.Remote):
+            def write(self, path: str, content: bytes) -> None:
+                if failures:
+                    raise failures.pop()
+                super().write(path, content)
+
+        url, name = str(tmp_path / "remote"), "states/digits-gan/1/key/state.safetensors"
+        store = remote.Remote(url)
+        store.write(name, b"before")
+        job: worker.Job = {**JOB, "save_seconds": 0.01}
+        runs = tmp_path / "runs"
+        with worker._carried(job, Shaky(url), worker.states(job), runs):
+            state = runs / "key/state.safetensors"
+            assert state.read_bytes() == b"before"
+            state.write_bytes(b"after")
+            os.utime(state, ns=(1, 1))
+            wait(lambda: store.read(name) == b"after", 10)
+        assert not failures
+        with worker._carried({**job, "instance": ""}, store, "", tmp_path / "none"):
+            pass
+        assert not (tmp_path / "none").exists()
+
+    def test_deletes_what_killed_jobs_left_and_its_own(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        monkeypatch.chdir(tmp_path)
+        place = tmp_path / f"ganvas-cluster-{os.getuid()}"
+        for name in ("killed", "alive"):
+            (place / name).mkdir(parents=True)
+            (place / f"{name}.lock").touch()
+        with FileLock(place / "alive.lock"), worker._folder() as folder:
+            found = {path.name for path in place.iterdir() if path.is_dir()}
+            assert found == {"alive", folder.name}
+        assert {path.name for path in place.iterdir()} == {"alive", "alive.lock"}
 
     def test_gives_a_job_its_threads_and_no_other_repositorys_names(
         self, monkeypatch: pytest.MonkeyPatch
