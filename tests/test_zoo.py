@@ -202,6 +202,19 @@ def test_seeds_are_read_from_the_experiments_of_the_cluster(clone: Path, home: P
     assert tables.apart(rows) == []
 
 
+def test_of_two_experiments_of_a_seed_the_newer_counts(clone: Path, home: Path) -> None:
+    bases = [head(clone)]
+    run(clone, "git", "commit", "-q", "--allow-empty", "-m", "later")
+    bases.append(head(clone))
+    # Git lists them the other way round.
+    for day, base in enumerate(sorted(bases, reverse=True), 1):
+        run(clone, "git", "checkout", "-q", "--detach", base)
+        relocked(clone, scored(clone, 10.0 + day), seeded(1))
+        kept(clone, "cluster-seed-1", f"2026-01-0{day}T00:00:00Z")
+    row = collected(zoo, clone)[-1]
+    assert (row["commit"], row["scores"]["classifier"]["fid"]) == (min(bases), 12.0)
+
+
 def test_a_row_of_another_commit_takes_the_place_of_the_older(
     clone: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -331,7 +344,7 @@ def test_steps_stand_in_the_order_in_which_they_were_made(clone: Path, home: Pat
     assert {(row["epochs"], row["iterations"]) for row in rows} == {(2, 34)}
     # What git has no longer stays, and another of its name takes its place.
     run(clone, "git", "update-ref", "-d", f"refs/exps/{head(clone)[:2]}/{head(clone)[2:]}/zero")
-    step(clone, "one", "2026-01-04T00:00:00Z", (3.0, 2.5))
+    step(clone, "one", "2026-01-04T00:00:00Z", (2.5, 3.0))
     rows = collected(search, clone)
     assert [(row["name"], row["fid"]) for row in rows] == [
         ("zero", 7.5),
@@ -345,6 +358,7 @@ def test_steps_stand_in_the_order_in_which_they_were_made(clone: Path, home: Pat
         assert [line[0] for line in lines[2:]] == ["zero", "late", "one"]
         assert lines[3][1:3] == ["Digits", "`latent_dim: 7`"]
         assert lines[3][4:] == ["2", "34", "–", "6.500", "2", "6.500"]
+        assert lines[4][7:] == ["2.500", "1", "3.000"]
 
 
 def test_minutes_of_a_step_are_those_of_the_run_that_trained(repository: Path, home: Path) -> None:
