@@ -21,7 +21,7 @@ from ganvas.workflow import instances, paths, pipeline, provenance
 from ganvas.workflow.instances import DataSet, Instance
 
 OF_A_MODEL = ("train", "select", "sample", "evaluate")
-HARDWARE_TAG = "ganvas.hardware"  # that trained; only the training itself knows
+HARDWARE_TAG = "hardware"  # that trained; only the training itself knows
 DIRTY = ", with changes that were not committed"
 SCORES_WARNING = "warning.scores"  # beside the training's own, `warning`
 # The descriptions of an experiment and of a run, in Markdown.
