@@ -24,10 +24,10 @@ from ganvas.errors import GanvasError
 Made = TypeVar("Made")
 Batch = tuple[Tensor, ...]
 
-# Seconds of work after which the others start; until then this process works alone. They take 3 to
-# 6 to start, which are lost where no more comes. How long images will take cannot be told from
-# their number: a GPU is a hundred times as fast as a processor, Inception a hundred times as slow
-# as the classifier.
+# Seconds of work after which the others start; until then this process works alone. Each takes 2 to
+# 3 seconds of a processor to start, mostly to import PyTorch, lost where no more comes. How long
+# images will take cannot be told from their number: Inception takes a hundred times as long as the
+# classifier, and a GPU a fraction of that.
 START = 10.0
 _alone = [0.0]  # seconds so far
 
@@ -79,14 +79,10 @@ def _together(
     sent = network if device == "cpu" else copy.deepcopy(network).cpu()
     # Copies: with a view, all would be sent that it is a view of.
     copies = [tuple(map(torch.clone, b)) if i % processes else b for i, b in enumerate(batches)]
-    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)  # who starts inherits it: this one ends it
-    try:
-        jobs = [
-            other.submit(_share, function, sent, device, copies[rank::processes])
-            for rank, other in enumerate(others, start=1)
-        ]
-    finally:
-        signal.signal(signal.SIGINT, usual)
+    jobs = [
+        other.submit(_share, function, sent, device, copies[rank::processes])
+        for rank, other in enumerate(others, start=1)
+    ]
     mine = []
     for batch in batches[::processes]:
         mine.append(function(network, *batch))
@@ -115,6 +111,7 @@ def _others(processes: int, device: str, threads: int) -> list[Any]:
 
 def _begin(first: int, rank: int, device: str, threads: int) -> None:
     """In one of them, before anything else."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first, which ends this one
     process.end_with(first)
     devices.choose(device)
     torch.set_num_threads(threads)

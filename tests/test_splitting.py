@@ -60,24 +60,25 @@ def shared() -> int:
 def who() -> Callable[..., Any]:
     """A function that says who was given what. Made here, it is sent itself, not this file."""
 
-    def function(_: nn.Module, number: Tensor) -> tuple[int, int, int, int]:
-        bytes_ = number.untyped_storage().nbytes()
-        return int(number), os.getpid(), torch.get_num_threads(), bytes_
+    def function(_: nn.Module, number: Tensor) -> tuple[int, int, int, int, Any]:
+        bytes_, told = number.untyped_storage().nbytes(), signal.getsignal(signal.SIGINT)
+        return int(number), os.getpid(), torch.get_num_threads(), bytes_, told
 
     return function
 
 
 def test_every_other_batch_is_another_s_and_all_come_back_in_order() -> None:
     """Each has its share of the threads, this process all of its own back; no more than its own
-    batches are sent to another."""
+    batches are sent to another, whom Ctrl-C does not disturb."""
     usual = torch.get_num_threads()
     torch.set_num_threads(3)
-    numbers, processes, threads, sizes = zip(
+    numbers, processes, threads, sizes, told = zip(
         *splitting.split(who(), nn.Linear(1, 1), NUMBERS, 2), strict=True
     )
     assert torch.get_num_threads() == 3
     torch.set_num_threads(usual)
     assert numbers == (*range(7),) and {*threads} == {1} and {*sizes[1::2]} == {8}
+    assert {*told[1::2]} == {signal.SIG_IGN} and signal.SIG_IGN not in told[::2]
     assert {*processes[::2]} == {os.getpid()}
     assert len({*processes[1::2]}) == 1 and os.getpid() not in processes[1::2]
 
@@ -98,7 +99,7 @@ def test_this_process_works_alone_until_the_work_has_turned_out_to_be_large(
     found += splitting.split(who(), nn.Linear(1, 1), NUMBERS[2:], 2)
     torch.set_num_threads(usual)
     assert [number for number, *_ in found] == [*range(7)]
-    assert {threads for *_, threads, _ in found} == {1}
+    assert {threads for _, _, threads, *_ in found} == {1}
     own = [process == os.getpid() for _, process, *_ in found]
     assert own == [True, True, True, True, False, True, False]
 
@@ -228,6 +229,7 @@ def test_no_process_is_left_behind(how: signal.Signals, after: int) -> None:
     others = psutil.Process(first.pid).children(recursive=True)
     assert others
     if how == signal.SIGINT:
+        time.sleep(1)  # of the seconds that the other takes
         os.killpg(first.pid, how)
     else:
         first.kill()
