@@ -382,10 +382,13 @@ def test_all_warnings_of_a_training_are_shown_with_its_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(provenance, "dvc_hash", lambda path: "hash")
+    monkeypatch.setattr(provenance, "hardware", lambda device: f"an abacus ({device})")
     config = tmp_path / "config.json"
-    instance = cast(Instance, SimpleNamespace(config=config, generators=tmp_path))
+    params = SimpleNamespace(device="cpu")
+    instance = cast(Instance, SimpleNamespace(config=config, generators=tmp_path, params=params))
     for warnings, expected in ((["one", "another"], {"warning": "one; another"}), ([], {})):
         config.write_text(json.dumps({"warnings": warnings}))
         tags: dict[str, str] = {}
         mirror.trained(cast(Tracker, SimpleNamespace(tags=tags.update)), instance)
-        assert tags == {runs.GENERATOR_TAG: "hash", **expected}
+        made = {runs.GENERATOR_TAG: "hash", mirror.HARDWARE_TAG: "an abacus (cpu)"}
+        assert tags == made | expected

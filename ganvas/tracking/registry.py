@@ -31,7 +31,8 @@ WEIGHTS, FACTS = "generator.safetensors", "config.json"  # of a generator, in an
 GIVEN = "given"  # among the facts, of one that translates: config.json's of its training
 # What those two and the modules they import need.
 REQUIREMENTS = (
-    *("mlflow", "numpy", "pandas", "pillow", "pydantic", "ruamel.yaml", "safetensors", "torch"),
+    *("joblib", "mlflow", "numpy", "pandas", "pillow", "pydantic", "ruamel.yaml", "safetensors"),
+    "torch",
 )
 EXAMPLE = [{"images": 4, "seed": 0, "class": None}, {"images": 2, "seed": 1, "class": 3}]
 
