@@ -3,9 +3,10 @@
     python -m benchmarks.search CLONE [CLONE …]
 
 Writes docs/search.json: a row per experiment, data set and model whose checkpoints it scored on
-validation images: what differs in params.yaml from the commit that it started from, and the FIDs.
-Minutes are those of its training's run in MLflow. A row takes the place of an older one of the same
-name; `ganvas publish` shows the table (ganvas/reporting/search.py).
+validation images: what differs in params.yaml from the commit that it started from, which of our
+recipes that commit's is nearest to, and the FIDs. Minutes are those of its training's run in
+MLflow. A row takes the place of an older one of the same name; `ganvas publish` shows the table
+(ganvas/reporting/search.py).
 """
 
 import argparse
@@ -16,14 +17,16 @@ from typing import Any
 
 from benchmarks import clones
 from benchmarks.clones import Row, State
+from ganvas import config
+from ganvas.config import Params
 from ganvas.workflow import cluster, paths, pipeline, program, provenance
 
 STAGES = ("train", "select")
 BY, ORDER = ("name", "dataset", "model"), ("date", "name", "dataset", "model")
 
 
-def rows() -> Iterator[Row]:
-    """Of the clone that is the working directory."""
+def rows(params: Params) -> Iterator[Row]:
+    """Of the clone that is the working directory; its recipes are compared with `params`."""
     for state in clones.experiments():
         if state.name.startswith(cluster.EXPERIMENT.format("")):
             continue
@@ -37,10 +40,10 @@ def rows() -> Iterator[Row]:
             if why:
                 clones.left_out(f"{state.name}, {dataset}-{model}", why)
             else:
-                yield row(state, dataset, model)
+                yield row(state, dataset, model, params)
 
 
-def row(state: State, dataset: str, model: str) -> Row:
+def row(state: State, dataset: str, model: str, params: Params) -> Row:
     """What is known of a model whose files dvc.lock vouches for."""
     of_model = state.of_model(dataset, model, STAGES)
     path, generator = f"results/{dataset}/{model}/selection.csv", clones.generator(of_model)
@@ -53,6 +56,7 @@ def row(state: State, dataset: str, model: str) -> Row:
         "dataset": dataset,
         "model": model,
         "changed": changed(state, model),
+        "origin": origin(state, model, params),
         "epochs": int(max(table["epoch"])),
         "iterations": int(max(table["iteration"])),
         "generator": generator,
@@ -79,12 +83,27 @@ def changed(state: State, model: str) -> dict[str, Any]:
     }
 
 
+def origin(state: State, model: str, params: Params) -> dict[str, Any]:
+    """Which other recipe of `params` the search began nearest to, and what was different."""
+    before = clones.params(state._replace(read=partial(provenance.at, state.commit)))
+    own = f"models.{model}."
+    began = {k.removeprefix(own): value for k, value in before.items() if k.startswith(own)}
+    of_recipes = {}
+    for name, recipe in params.generating.items():
+        ours = dict(pipeline.leaves(recipe.model_dump()))
+        if name != model:  # which may be what the search has found
+            of_recipes[name] = {k: v for k, v in began.items() if ours.get(k) != v}
+    nearest = min(of_recipes, key=lambda name: len(of_recipes[name]))
+    return {"model": nearest, "changed": of_recipes[nearest]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clones", nargs="+", type=Path, metavar="CLONE")
     arguments = parser.parse_args()
     with program.errors_in_one_line():
-        clones.collect(arguments.clones, paths.SEARCH, BY, ORDER, rows)
+        params = config.load()
+        clones.collect(arguments.clones, paths.SEARCH, BY, ORDER, partial(rows, params))
 
 
 if __name__ == "__main__":

@@ -342,6 +342,8 @@ def test_steps_stand_in_the_order_in_which_they_were_made(clone: Path, home: Pat
         ("digits", "gan", head(clone))
     }
     assert {(row["epochs"], row["iterations"]) for row in rows} == {(2, 34)}
+    began = {"model": "gan_k3", "changed": {"discriminator_steps": 1}}
+    assert all(row["origin"] == began for row in rows)
     # What git has no longer stays, and another of its name takes its place.
     run(clone, "git", "update-ref", "-d", f"refs/exps/{head(clone)[:2]}/{head(clone)[2:]}/zero")
     step(clone, "one", "2026-01-04T00:00:00Z", (2.5, 3.0))
@@ -354,11 +356,12 @@ def test_steps_stand_in_the_order_in_which_they_were_made(clone: Path, home: Pat
     for page in PAGES:
         text = steps.block(page, showcase.Results({}, {}, search=rows))
         lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line[:1] == "|"]
-        assert {len(line) for line in lines} == {10}
+        assert {len(line) for line in lines} == {9}
+        assert "`gan_k3`" in text and text.count("`discriminator_steps: 1`") == 1
         assert [line[0] for line in lines[2:]] == ["zero", "late", "one"]
         assert lines[3][1:3] == ["Digits", "`latent_dim: 7`"]
-        assert lines[3][4:] == ["2", "34", "–", "6.500", "2", "6.500"]
-        assert lines[4][7:] == ["2.500", "1", "3.000"]
+        assert lines[3][3:] == ["2", "34", "–", "6.500", "2", "6.500"]
+        assert lines[4][6:] == ["2.500", "1", "3.000"]
 
 
 def test_minutes_of_a_step_are_those_of_the_run_that_trained(repository: Path, home: Path) -> None:
@@ -476,6 +479,7 @@ def test_publish_writes_the_blocks_and_the_chart(
         shutil.copy(root / name, tmp_path)
     monkeypatch.chdir(tmp_path)
     Path("docs/zoo.json").write_text(json.dumps(ROWS))
+    Path("docs/search.json").unlink(missing_ok=True)
     publication.write(config.load(), tables_only=True)
     assert Path("docs/images/zoo.png").read_bytes() == tables.chart(ROWS)
     for page in PAGES:

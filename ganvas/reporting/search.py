@@ -11,19 +11,21 @@ WORDS = {
     "en": {
         "title": "What was tried",
         "about": "The steps of the search, in the order in which they were made: experiments of "
-        "DVC, each with what it changes in `params.yaml` of the commit that it started from. FID "
-        "is on validation images; minutes are those of the training alone.",
-        "head": "step | data set | changed | from | epochs | iterations | minutes | lowest FID, "
+        "DVC, each with what it changes in the recipe that the search began with. FID is on "
+        "validation images; minutes are those of the training alone.",
+        "origin": "`{model}` began as `{origin}` with {changed}.",
+        "head": "step | data set | changed | epochs | iterations | minutes | lowest FID, "
         "validation | at epoch | last FID",
         "nothing": "nothing",
     },
     "vi": {
         "title": "Những gì đã thử",
         "about": "Các bước tìm kiếm, theo thứ tự đã làm: mỗi bước là một thí nghiệm của DVC, kèm "
-        "những gì nó đổi trong `params.yaml` của commit mà nó bắt đầu từ đó. FID tính trên ảnh "
-        "validation; số phút chỉ tính phần huấn luyện.",
-        "head": "bước | tập dữ liệu | thay đổi | từ commit | epoch | vòng lặp | phút | FID thấp "
-        "nhất, validation | ở epoch | FID cuối",
+        "những gì nó đổi trong công thức ban đầu của cuộc tìm kiếm. FID tính trên ảnh validation; "
+        "số phút chỉ tính phần huấn luyện.",
+        "origin": "`{model}` bắt đầu là `{origin}` với {changed}.",
+        "head": "bước | tập dữ liệu | thay đổi | epoch | vòng lặp | phút | FID thấp nhất, "
+        "validation | ở epoch | FID cuối",
         "nothing": "không gì",
     },
 }
@@ -35,15 +37,21 @@ def block(page: showcase.Page, results: showcase.Results) -> str:
         return ""
     words = WORDS[page.language]
     head = words["head"].split(" | ")
-    lines = [head, [*["---"] * 4, *["---:"] * (len(head) - 4)]]
+    lines = [head, [*["---"] * 3, *["---:"] * (len(head) - 3)]]
+    began = {
+        words["origin"].format(
+            model=row["model"],
+            origin=row["origin"]["model"],
+            changed=_listed(row["origin"]["changed"]) or words["nothing"],
+        ): None
+        for row in results.search
+    }
     for row in results.search:
-        changed = ", ".join(f"`{key}: {_value(value)}`" for key, value in row["changed"].items())
         lines.append(
             [
                 row["name"],
                 showcase.TITLES.get(row["dataset"], row["dataset"]),
-                changed or words["nothing"],
-                f"`{row['commit'][:7]}`",
+                _listed(row["changed"]) or words["nothing"],
                 str(row["epochs"]),
                 f"{row['iterations']:,}",
                 f"{row['minutes']:.1f}" if "minutes" in row else "–",
@@ -53,8 +61,8 @@ def block(page: showcase.Page, results: showcase.Results) -> str:
             ]
         )
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"## {words['title']}\n\n{words['about']}\n\n{table}"
+    return f"## {words['title']}\n\n{words['about']} {' '.join(began)}\n\n{table}"
 
 
-def _value(value: Any) -> str:
-    return "none" if value is None else str(value)
+def _listed(changed: dict[str, Any]) -> str:
+    return ", ".join(f"`{k}: {'none' if v is None else v}`" for k, v in changed.items())
