@@ -3,6 +3,7 @@
 A clone is read as its own git and dvc.lock have it, and nothing in it is written.
 """
 
+import argparse
 import hashlib
 import json
 import re
@@ -16,16 +17,17 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
-from ganvas import files
+from ganvas import config, files
+from ganvas.config import Params
 from ganvas.errors import GanvasError
 from ganvas.reporting import showcase
-from ganvas.workflow import mirror, modules, pipeline, provenance
+from ganvas.workflow import mirror, modules, pipeline, program, provenance
 from ganvas.workflow.pipeline import Entry
 
 Row = dict[str, Any]
-# refs/exps/<two digits of the commit it started from>/<its others>/<name>; not those below exec/
 # What of a row hangs on the run of its training; the last keys, in the order that they have.
 NOTED = ("curve", "iterations_per_second", "hardware", "minutes")
+# refs/exps/<two digits of the commit it started from>/<its others>/<name>; not those below exec/
 EXPERIMENT = re.compile(r"(\S+) (\S+) refs/exps/([0-9a-f]{2}/[0-9a-f]{38})/(\S+)")
 
 
@@ -174,22 +176,29 @@ def merged(before: Iterable[Row], found: Iterable[Row], by: Sequence[str]) -> li
 
 
 def collect(
-    clones: Iterable[Path],
+    about: str,
     path: Path,
     by: Sequence[str],
     order: Sequence[str],
-    read: Callable[[], Iterable[Row]],
-) -> None:
-    """Merge what `read` finds in each clone into the rows of the file, in order of those keys."""
-    found = []
-    for clone in clones:
-        with inside(clone.resolve()):
-            found += list(read())
-    before = showcase.collected(path)
-    rows = sorted(merged(before, found, by), key=lambda row: [row[key] for key in order])
-    files.write_json(path, rows)
+    read: Callable[[Params], Iterable[Row]],
+) -> list[Row]:
+    """A program: merge what `read` finds in the clones that the command line names into the rows of
+    the file, in order of those keys; returns them. `read` is given this repository's params.yaml.
+    """
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("clones", nargs="+", type=Path, metavar="CLONE")
+    arguments = parser.parse_args()
+    with program.errors_in_one_line():
+        params, found = config.load(), []
+        for clone in arguments.clones:
+            with inside(clone.resolve()):
+                found += list(read(params))
+        before = showcase.collected(path)
+        rows = sorted(merged(before, found, by), key=lambda row: [row[key] for key in order])
+        files.write_json(path, rows)
     new = sum(row not in before for row in rows)
     print(f"{path}: {len(rows)} rows, {new} of them new; `ganvas publish --tables` shows them")
+    return rows
 
 
 def left_out(what: str, why: str) -> None:

@@ -9,17 +9,14 @@ MLflow. A row takes the place of an older one of the same name; `ganvas publish`
 (ganvas/reporting/search.py).
 """
 
-import argparse
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from benchmarks import clones
 from benchmarks.clones import Row, State
-from ganvas import config
 from ganvas.config import Params
-from ganvas.workflow import cluster, paths, pipeline, program, provenance
+from ganvas.workflow import cluster, paths, pipeline, provenance
 
 STAGES = ("train", "select")
 BY, ORDER = ("name", "dataset", "model"), ("date", "name", "dataset", "model")
@@ -72,8 +69,7 @@ def changed(state: State, model: str) -> dict[str, Any]:
 
     Keys of the recipe stand as in a recipe. Those of other recipes, which may take it over, do not.
     """
-    base = state._replace(read=partial(provenance.at, state.commit))
-    before, after = clones.params(base), clones.params(state)
+    before, after = _began(state), clones.params(state)
     found = {key: after.get(key) for key in [*after, *before] if after.get(key) != before.get(key)}
     own = f"models.{model}."
     return {
@@ -85,9 +81,8 @@ def changed(state: State, model: str) -> dict[str, Any]:
 
 def origin(state: State, model: str, params: Params) -> dict[str, Any]:
     """Which other recipe of `params` the search began nearest to, and what was different."""
-    before = clones.params(state._replace(read=partial(provenance.at, state.commit)))
     own = f"models.{model}."
-    began = {k.removeprefix(own): value for k, value in before.items() if k.startswith(own)}
+    began = {k.removeprefix(own): v for k, v in _began(state).items() if k.startswith(own)}
     of_recipes = {}
     for name, recipe in params.generating.items():
         ours = dict(pipeline.leaves(recipe.model_dump()))
@@ -97,13 +92,13 @@ def origin(state: State, model: str, params: Params) -> dict[str, Any]:
     return {"model": nearest, "changed": of_recipes[nearest]}
 
 
+def _began(state: State) -> dict[str, Any]:
+    """params.yaml of the commit that an experiment started from."""
+    return clones.params(state._replace(read=partial(provenance.at, state.commit)))
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("clones", nargs="+", type=Path, metavar="CLONE")
-    arguments = parser.parse_args()
-    with program.errors_in_one_line():
-        params = config.load()
-        clones.collect(arguments.clones, paths.SEARCH, BY, ORDER, partial(rows, params))
+    clones.collect(__doc__, paths.SEARCH, BY, ORDER, rows)
 
 
 if __name__ == "__main__":

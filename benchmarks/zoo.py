@@ -9,9 +9,7 @@ of an older one, and where several clones have the same, the last one's counts. 
 shows the tables and the chart (ganvas/reporting/zoo.py).
 """
 
-import argparse
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,9 +18,8 @@ from benchmarks import clones
 from benchmarks.clones import Row, State
 from ganvas import config
 from ganvas.config import Params
-from ganvas.reporting import showcase
 from ganvas.reporting import zoo as tables
-from ganvas.workflow import cluster, mirror, paths, pipeline, program
+from ganvas.workflow import cluster, mirror, paths, pipeline
 from ganvas.workflow.pipeline import Entry
 
 BY = ("dataset", "model", "seed")
@@ -130,15 +127,9 @@ def _earlier(of_model: list[Entry]) -> str | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("clones", nargs="+", type=Path, metavar="CLONE")
-    arguments = parser.parse_args()
-    with program.errors_in_one_line():
-        params = config.load()
-        clones.collect(arguments.clones, paths.ZOO, BY, BY, lambda: rows(params))
-        for each in tables.apart(showcase.collected(paths.ZOO)):
-            what = f"{each['dataset']}-{each['model']}, seed {each['seed']}"
-            clones.left_out(what, "code, data or parameters are not those of the first seed there")
+    for each in tables.apart(clones.collect(__doc__, paths.ZOO, BY, BY, rows)):
+        what = f"{each['dataset']}-{each['model']}, seed {each['seed']}"
+        clones.left_out(what, "code, data or parameters are not those of the first seed there")
 
 
 if __name__ == "__main__":

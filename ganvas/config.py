@@ -57,7 +57,7 @@ class Section(BaseModel):
         if isinstance(values, dict):
             for key in values:
                 if key not in cls.model_fields:
-                    raise ValueError(f"unknown key {key!r}; {_likely(key, cls.model_fields)}")
+                    raise ValueError(f"unknown key {key!r}; {likely(key, cls.model_fields)}")
         return values
 
     def merged(self, override: dict[str, Any], where: str) -> Self:
@@ -118,7 +118,7 @@ class Training(Section):
         names = parts.names(str(field.field_name))
         for name in [value] if isinstance(value, str) else value:
             if name not in names:
-                raise ValueError(f"{name!r} is not allowed; {_likely(name, names)}")
+                raise ValueError(f"{name!r} is not allowed; {likely(name, names)}")
         return value
 
 
@@ -256,7 +256,7 @@ class Dataset(Section):
         known = PAIRS if isinstance(value, str) else DRESSES
         for name in [value] if isinstance(value, str) else value or ():
             if name not in known:
-                raise ValueError(f"{name!r} is not allowed; {_likely(name, known)}")
+                raise ValueError(f"{name!r} is not allowed; {likely(name, known)}")
         if not isinstance(value, str) and len(set(value or ())) < len(value or ()):
             raise ValueError(f"{value} names one twice")
         return value
@@ -520,7 +520,7 @@ def _check_name(name: str, where: str) -> None:
 
 def _known(name: str, known: Iterable[str], otherwise: str) -> None:
     if name not in known:
-        raise GanvasError(f"{otherwise}; {_likely(name, known)}")
+        raise GanvasError(f"{otherwise}; {likely(name, known)}")
 
 
 def _check_batch(batch_size: int, images: int, where: str, batches: int = 1) -> None:
@@ -545,6 +545,7 @@ def _first(error: ValidationError, where: str = "") -> str:
     return f"{key}: {problem['input']!r} is not allowed; {message[0].lower()}{message[1:]}"
 
 
-def _likely(key: str, allowed: Iterable[str]) -> str:
+def likely(key: str, allowed: Iterable[str]) -> str:
+    """What may have been meant by a name that is not allowed, or else all that are."""
     near = difflib.get_close_matches(str(key), allowed, n=1)
     return f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(allowed)}"

@@ -4,7 +4,6 @@ Ray (Moritz 2018, arXiv:1712.05889) places the jobs and tries them again; result
 trainings travel through the DVC remote, so that the head restores everything from the run cache.
 """
 
-import difflib
 import logging
 import os
 import subprocess
@@ -16,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ganvas import config
 from ganvas.config import Params
 from ganvas.errors import GanvasError
 from ganvas.reporting import report
@@ -94,9 +94,8 @@ def plan(
     seeds, every = list(seeds), [each.name for each in matrix(params)]
     for name in names:
         if name not in every:
-            near = difflib.get_close_matches(name, every, n=1, cutoff=0)
             raise GanvasError(
-                f"cluster: {name!r} is not in params.yaml's matrix; did you mean {near[0]!r}?"
+                f"cluster: {name!r} is not in params.yaml's matrix; {config.likely(name, every)}"
             )
     # Keys hang on links to people's own images and to modules; and params.yaml is checked.
     if subprocess.run([sys.executable, "-m", "stages.params"]).returncode:

@@ -90,12 +90,13 @@ def known(remote: Remote, stages: Iterable[Declared]) -> set[str]:
     outs: dict[str, str] = {}
     found = set()
     for stage in stages:
-        # Where one is not made yet, no entry has the key of the others.
-        hashed = {dep: md5 for dep in stage.deps if (md5 := _hash(dep, stage, outs, remote))}
+        deps = {dep: _hash(dep, stage, outs, remote) for dep in stage.deps}
+        hashed = {dep: md5 for dep, md5 in deps.items() if md5}
         none = dict.fromkeys(stage.outs, "")
         key = pipeline.Entry(stage.stage, stage.cmd, hashed, stage.recorded, none).key
         path = entries.get(key)
-        if path is None:
+        # An entry of a time when the stage did without what is not made yet is another's.
+        if len(hashed) < len(deps) or path is None:
             continue
         made = {out["path"]: out["md5"] for out in YAML(typ="safe").load(remote.read(path))["outs"]}
         if all(_object(md5) in objects for md5 in made.values()):
