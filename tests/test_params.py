@@ -210,6 +210,10 @@ def test_pairs_and_domains_of_a_folder_are_checked_before_they_are_read(folder: 
     ("changes", "said"),
     [
         (
+            {"penalty_every": 8},
+            "penalty_every: 8, but there are no penalties; set it to 1",
+        ),
+        (
             {"objective": "hinge", "label_smoothing": 0.1},
             "label_smoothing: 0.1, but hinge has no target to smooth; set it to 0",
         ),

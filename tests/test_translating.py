@@ -425,6 +425,7 @@ def test_data_that_a_method_cannot_follow_get_one_line(
         ("pix2pix", {"pool": 5}, "pool: 5, which pix2pix does not follow: 0"),
         ("cyclegan", {"penalties": {"r1": 1.0}}, "penalties: .* which cyclegan does not follow"),
         ("cyclegan", {"domain_weight": 1.0}, "domain_weight: 1.0, which cyclegan does not"),
+        ("stargan", {"penalty_every": 8}, "penalty_every: 8, which stargan does not follow: 1"),
         ("stargan", {"identity_weight": 1.0}, "identity_weight: 1.0, which stargan does not"),
         ("stargan", {"batch_size": 1}, "batch_size: 1, but stargan translates to the domains of"),
     ],
