@@ -681,7 +681,8 @@ class TestClasses:
         pairs = [(a, b) for a in range(CLASSES) for b in range(a)]
         assert all(not torch.equal(images[a], images[b]) for a, b in pairs)
         again = generator(z[:2], torch.tensor([3, 3]))
-        assert torch.equal(again[0], again[1])
+        # Processors differ in whether two rows of a product are added up in one order.
+        torch.testing.assert_close(again[0], again[1])
 
     @pytest.mark.parametrize("name", CONDITIONAL)
     def test_stands_one_hot_beside_the_generators_point(self, name: str) -> None:
