@@ -362,6 +362,13 @@ def test_steps_stand_in_the_order_in_which_they_were_made(clone: Path, home: Pat
         assert lines[3][1:3] == ["Digits", "`latent_dim: 7`"]
         assert lines[3][3:] == ["2", "34", "–", "6.500", "2", "6.500"]
         assert lines[4][6:] == ["2.500", "1", "3.000"]
+        # What began otherwise stands below what it began with.
+        other = {"model": "lsgan", "changed": {}}
+        mixed = [rows[0], rows[1] | {"origin": other}, rows[2]]
+        text = steps.block(page, showcase.Results({}, {}, search=mixed))
+        order = ["`gan_k3`", "| zero", "| one", "`lsgan`", "| late"]
+        assert sorted(order, key=text.index) == order
+        assert text.count("\n\n| ") == 2
 
 
 def test_minutes_of_a_step_are_those_of_the_run_that_trained(repository: Path, home: Path) -> None:

@@ -3,16 +3,19 @@
 benchmarks/search.py collects its rows, one for each step and data set.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ganvas.reporting import scoreboard, showcase
+
+Row = Mapping[str, Any]
 
 WORDS = {
     "en": {
         "title": "What was tried",
         "about": "The steps of the search, in the order in which they were made: experiments of "
-        "DVC, each with what it changes in the recipe that the search began with. FID is on "
-        "validation images; minutes are those of the training alone.",
+        "DVC, each with what it changes in the recipe that it began with. FID is on validation "
+        "images; minutes are those of the training alone.",
         "origin": "`{model}` began as `{origin}` with {changed}.",
         "head": "step | data set | changed | epochs | iterations | minutes | lowest FID, "
         "validation | at epoch | last FID",
@@ -21,7 +24,7 @@ WORDS = {
     "vi": {
         "title": "Những gì đã thử",
         "about": "Các bước tìm kiếm, theo thứ tự đã làm: mỗi bước là một thí nghiệm của DVC, kèm "
-        "những gì nó đổi trong công thức ban đầu của cuộc tìm kiếm. FID tính trên ảnh validation; "
+        "những gì nó đổi trong công thức ban đầu của nó. FID tính trên ảnh validation; "
         "số phút chỉ tính phần huấn luyện.",
         "origin": "`{model}` bắt đầu là `{origin}` với {changed}.",
         "head": "bước | tập dữ liệu | thay đổi | epoch | vòng lặp | phút | FID thấp nhất, "
@@ -32,21 +35,30 @@ WORDS = {
 
 
 def block(page: showcase.Page, results: showcase.Results) -> str:
-    """A line for each step, in the order in which they were made: Markdown; empty without rows."""
+    """A table of steps for each recipe that some began with, both in the order in which they were
+    made: Markdown; empty without rows.
+    """
     if not results.search:
         return ""
     words = WORDS[page.language]
-    head = words["head"].split(" | ")
-    lines = [head, [*["---"] * 3, *["---:"] * (len(head) - 3)]]
-    began = {
-        words["origin"].format(
+    tables: dict[str, list[Row]] = {}
+    for row in results.search:
+        began = words["origin"].format(
             model=row["model"],
             origin=row["origin"]["model"],
             changed=_listed(row["origin"]["changed"]) or words["nothing"],
-        ): None
-        for row in results.search
-    }
-    for row in results.search:
+        )
+        tables.setdefault(began, []).append(row)
+    parts = [f"## {words['title']}", words["about"]]
+    for began, rows in tables.items():
+        parts += [began, _table(words, rows)]
+    return "\n\n".join(parts)
+
+
+def _table(words: Mapping[str, str], rows: Iterable[Row]) -> str:
+    head = words["head"].split(" | ")
+    lines = [head, [*["---"] * 3, *["---:"] * (len(head) - 3)]]
+    for row in rows:
         lines.append(
             [
                 row["name"],
@@ -60,8 +72,7 @@ def block(page: showcase.Page, results: showcase.Results) -> str:
                 scoreboard.number(row["last_fid"]),
             ]
         )
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"## {words['title']}\n\n{words['about']} {' '.join(began)}\n\n{table}"
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _listed(changed: dict[str, Any]) -> str:
