@@ -388,7 +388,7 @@ class TestCollect:
         monkeypatch.setattr(cluster, "_dvc", lambda *arguments: asked.append(arguments))
         (tmp_path / "dvc.yaml").symlink_to(ROOT / "dvc.yaml")
         (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-        edit(tmp_path, tracking__enabled=False)
+        edit(tmp_path, tracking__enabled=False, matrix__models=["gan", "dcgan"])
         run(tmp_path, "git", "init", "-q")
         commit(tmp_path, "a team's")
         monkeypatch.chdir(tmp_path)

@@ -36,6 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "ganvas").symlink_to(ROOT / "ganvas")
     (tmp_path / "stages").symlink_to(ROOT / "stages")
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    edit(tmp_path, matrix__models=[*LINKS])
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -156,18 +156,24 @@ def pair() -> Iterator[Pair]:
 
 
 def near(
-    found: Mapping[str, Tensor], expected: Mapping[str, Tensor], before: Mapping[str, Tensor]
+    found: Mapping[str, Tensor],
+    expected: Mapping[str, Tensor],
+    before: Mapping[str, Tensor],
+    few: float = 0.0,
 ) -> None:
     """Off by rounding, beside how far the network's weights, or its moments, have moved.
 
     Not beside each tensor's own: a bias before a normalisation has no gradient but rounding.
+    `few` is a share of each tensor's values that may be off by ten times as much.
     """
     assert found.keys() - {"processes"} == expected.keys()
     for name, value in expected.items():
         if value.is_floating_point():
             off = 1e-3 * moved(before, expected, name.rpartition(".")[0].partition(".")[0])
             size = float(value.abs().max())
-            torch.testing.assert_close(found[name], value, rtol=0, atol=off + 1e-6 * size, msg=name)
+            apart, allowed = (found[name] - value).abs(), off + 1e-6 * size
+            assert float((apart > allowed).double().mean()) <= few, name
+            assert float(apart.max()) <= 10 * allowed, name
 
 
 def moved(before: Mapping[str, Tensor], after: Mapping[str, Tensor], part: str) -> float:
@@ -189,7 +195,9 @@ def test_two_processes_train_as_one_does_with_the_whole_batch(case: str, pair: P
     assert min(moved(before, whole.state(), part) for part in whole.method.networks) > 1e-5
     for rows, expected in zip(found, measured, strict=True):
         torch.testing.assert_close(rows, expected, rtol=1e-3, atol=1e-4)
-    near(shared.state(), whole.state(), before)
+    # Adam divides by the gradient's size: where that is next to nothing, it is rounding that steps.
+    few = 0.0 if whole.method.recipe.optimizer == "sgd" else 1e-3
+    near(shared.state(), whole.state(), before, few)
     for name, value in pair.end().items():  # the other process, to the byte
         assert torch.equal(value, shared.state()[name]), name
 

@@ -42,10 +42,13 @@ LATE = 60  # seconds; a few are usual
 def at_once() -> Iterator[None]:
     """The other process need not wait until the work has turned out to be large."""
     devices.choose("cpu")
+    # What is started in the background ignores Ctrl-C, and so would all that it starts.
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(splitting, "START", 0.0)
         patch.setenv("OMP_NUM_THREADS", "3")  # what the other would have without being told
         yield
+    signal.signal(signal.SIGINT, usual)
     for other in splitting._others(*TEAM):
         other.shutdown(kill_workers=True)
     splitting._others.cache_clear()
