@@ -62,7 +62,7 @@ def _table(words: Mapping[str, str], rows: Iterable[Row]) -> str:
         lines.append(
             [
                 row["name"],
-                showcase.TITLES.get(row["dataset"], row["dataset"]),
+                str(showcase.TITLES.get(row["dataset"], row["dataset"])),
                 _listed(row["changed"]) or words["nothing"],
                 str(row["epochs"]),
                 f"{row['iterations']:,}",
