@@ -1,10 +1,11 @@
 """What BatchNorm costs a generator that draws, beside what it sees while it is trained.
 
-In training each batch is normalised by its own mean and variance, in drawing by averages of them.
-The same latent points are drawn with those averages (as `ganvas draw` does), with statistics taken
-anew over some points of the generator as it ended, and with each batch's own, at several sizes of
-the batch. Reads data/normalized, models/ and results/ below the current folder, and prints
-markdown: FID to the test images, in the classifier's features.
+In training each batch is normalised by its own mean and variance, in drawing by running averages of
+them, which a moving average of the weights takes over as they are. The points of stage `sample` are
+drawn with those averages, as it does, with statistics taken anew of the generator that was
+selected, and with each batch's own, at several sizes of the batch. Reads params.yaml,
+data/normalized, models/ and results/ below the current folder, and prints markdown: FID to the test
+images, in the classifier's features.
 
     python -m benchmarks.batchnorm [--datasets mnist] [--models dcgan best] [--images 10000]
 """
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ganvas import devices, layout, networks, seeds
+from ganvas import config, devices, layout, networks, seeds
 from ganvas.data import datasets
 from ganvas.drawing import sampling
 from ganvas.evaluation import classifier, features
@@ -28,7 +29,7 @@ from ganvas.evaluation.metrics.frechet import frechet_distance, statistics
 from ganvas.networks import Generator
 from ganvas.training import checkpoints
 
-SIZES = (500, 64, 16, 4)  # images of a batch that is normalised by itself
+SIZES = (500, 100, 20, 5)  # images of a batch that is normalised by itself; sampling.BATCH in parts
 TAKEN = 20_000  # points, for statistics taken anew
 
 
@@ -54,10 +55,14 @@ def by_itself(generator: Generator) -> Generator:
 
 
 def points(generator: Generator, count: int, seed: int, name: str) -> tuple[Tensor, ...]:
-    """Latent points and, of a generator that is told them, classes: those of stage `sample`."""
+    """Latent points in whole batches, `count` or more, and classes of a generator told them.
+
+    Those of stage `sample` for its seed and the name "samples".
+    """
     stream, batches = seeds.generator(seed, name), -(-count // sampling.BATCH)
     drawn = [networks.latent(generator, sampling.BATCH, generator=stream) for _ in range(batches)]
-    z, labels = torch.cat(drawn)[:count], sampling.asked(generator, count, seed)
+    z = torch.cat(drawn)
+    labels = sampling.asked(generator, len(z), seed)
     return (z,) if labels is None else (z, labels)
 
 
@@ -83,16 +88,16 @@ def drawn(generator: Generator, given: tuple[Tensor, ...], size: int) -> np.ndar
     return layout.for_files(images.numpy())
 
 
-def ways(dataset: str, model: str, count: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Images of the same points, by how they are normalised."""
+def ways(dataset: str, model: str, count: int, seed: int) -> Iterator[tuple[str, np.ndarray]]:
+    """`count` images of the same points, by how they are normalised."""
     generator = selected(dataset, model)
     if not normalisations(generator):
         return
-    given = points(generator, count, 0, "samples")
-    yield "running averages", drawn(generator, given, sampling.BATCH)
-    yield "taken anew", drawn(anew(generator), given, sampling.BATCH)
+    given = points(generator, count, seed, "samples")
+    yield "running averages", drawn(generator, given, sampling.BATCH)[:count]
+    yield "taken anew", drawn(anew(generator), given, sampling.BATCH)[:count]
     for size in SIZES:
-        yield f"each batch's own, {size}", drawn(by_itself(generator), given, size)
+        yield f"each batch's own, {size}", drawn(by_itself(generator), given, size)[:count]
 
 
 def main() -> None:
@@ -115,7 +120,7 @@ def main() -> None:
         for model in arguments.models:
             columns[f"{model}, {dataset}"] = {
                 way: frechet_distance(*truth, *seen(images))
-                for way, images in ways(dataset, model, arguments.images)
+                for way, images in ways(dataset, model, arguments.images, config.load().seed)
             }
     found = {name: values for name, values in columns.items() if values}
     rows = [["normalised by", *found], ["---", *["---:"] * len(found)]]

@@ -52,8 +52,8 @@ def row(state: State, dataset: str, model: str, params: Params) -> Row:
         "commit": state.commit,
         "dataset": dataset,
         "model": model,
-        "changed": changed(state, model),
-        "origin": origin(state, model, params),
+        "changed": changed(state, dataset, model),
+        "origin": origin(state, dataset, model, params),
         "epochs": int(max(table["epoch"])),
         "iterations": int(max(table["iteration"])),
         "generator": generator,
@@ -64,25 +64,26 @@ def row(state: State, dataset: str, model: str, params: Params) -> Row:
     }
 
 
-def changed(state: State, model: str) -> dict[str, Any]:
+def changed(state: State, dataset: str, model: str) -> dict[str, Any]:
     """The parameters that are not those of the commit it started from; null where they are gone.
 
     Keys of the recipe stand as in a recipe. Those of other recipes, which may take it over, do not.
     """
     before, after = _began(state), clones.params(state)
     found = {key: after.get(key) for key in [*after, *before] if after.get(key) != before.get(key)}
-    own = f"models.{model}."
+    recipe, of_dataset = f"models.{model}.", f"datasets.{dataset}.models.{model}."
     return {
-        key.removeprefix(own): value
+        key.removeprefix(of_dataset).removeprefix(recipe): value
         for key, value in found.items()
-        if key.startswith(own) or not key.startswith("models.")
+        if key.startswith((recipe, of_dataset)) or not key.startswith("models.")
     }
 
 
-def origin(state: State, model: str, params: Params) -> dict[str, Any]:
+def origin(state: State, dataset: str, model: str, params: Params) -> dict[str, Any]:
     """Which other recipe of `params` the search began nearest to, and what was different."""
-    own = f"models.{model}."
-    began = {k.removeprefix(own): v for k, v in _began(state).items() if k.startswith(own)}
+    before, began = _began(state), {}
+    for own in (f"models.{model}.", f"datasets.{dataset}.models.{model}."):
+        began |= {k.removeprefix(own): v for k, v in before.items() if k.startswith(own)}
     of_recipes = {}
     for name, recipe in params.generating.items():
         ours = dict(pipeline.leaves(recipe.model_dump()))

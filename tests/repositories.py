@@ -60,7 +60,7 @@ def commit(folder: Path, message: str) -> None:
 def make(folder: Path, **values: object) -> None:
     """This pipeline in a repository of its own, committed with `values` in params.yaml.
 
-    Of models it has gan and dcgan, unless they say otherwise.
+    Of models it has gan and dcgan, unless `values` say otherwise.
     """
     for name in SHIPPED:
         source = ROOT / name

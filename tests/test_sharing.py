@@ -164,14 +164,15 @@ def near(
     """Off by rounding, beside how far the network's weights, or its moments, have moved.
 
     Not beside each tensor's own: a bias before a normalisation has no gradient but rounding.
-    `few` is a share of each tensor's values that may be off by ten times as much.
+    `few` is a share of each tensor's values that may be off by a hundredth of that.
     """
     assert found.keys() - {"processes"} == expected.keys()
     for name, value in expected.items():
         if value.is_floating_point():
             off = 1e-3 * moved(before, expected, name.rpartition(".")[0].partition(".")[0])
-            size = float(value.abs().max())
-            apart, allowed = (found[name] - value).abs(), off + 1e-6 * size
+            size, here = float(value.abs().max()), found[name]
+            assert (here.shape, here.dtype) == (value.shape, value.dtype), name
+            apart, allowed = (here - value).abs(), off + 1e-6 * size
             assert float((apart > allowed).double().mean()) <= few, name
             assert float(apart.max()) <= 10 * allowed, name
 

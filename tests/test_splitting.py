@@ -48,10 +48,10 @@ def at_once() -> Iterator[None]:
         patch.setattr(splitting, "START", 0.0)
         patch.setenv("OMP_NUM_THREADS", "3")  # what the other would have without being told
         yield
-    signal.signal(signal.SIGINT, usual)
     for other in splitting._others(*TEAM):
         other.shutdown(kill_workers=True)
     splitting._others.cache_clear()
+    signal.signal(signal.SIGINT, usual)
 
 
 def shared() -> int:

@@ -321,7 +321,7 @@ def test_steps_stand_in_the_order_in_which_they_were_made(clone: Path, home: Pat
     dates = [f"2026-01-0{day}T00:00:00Z" for day in (1, 2, 3)]
     step(clone, "zero", dates[0], (9.0, 7.5), models__gan__lr_generator=0.5)
     step(clone, "one", dates[2], (4.0, 5.0), models__gan__penalties={"r1": 2.0}, select__images=9)
-    step(clone, "late", dates[1], (8.0, 6.5), models__gan__latent_dim=7)
+    step(clone, "late", dates[1], (8.0, 6.5), datasets__digits__models__gan__latent_dim=7)
     relocked(clone, scored(clone, 3.0), seeded(1))
     kept(clone, "cluster-seed-1")
     run(clone, "git", "update-ref", "refs/exps/exec/EXEC_HEAD", "HEAD")
@@ -342,7 +342,8 @@ def test_steps_stand_in_the_order_in_which_they_were_made(clone: Path, home: Pat
         ("digits", "gan", head(clone))
     }
     assert {(row["epochs"], row["iterations"]) for row in rows} == {(2, 34)}
-    began = {"model": "gan_k3", "changed": {"discriminator_steps": 1}}
+    own = {"epochs": 2, "checkpoint_every": 1}  # of gan on digits
+    began = {"model": "gan_k3", "changed": {"discriminator_steps": 1} | own}
     assert all(row["origin"] == began for row in rows)
     # What git has no longer stays, and another of its name takes its place.
     run(clone, "git", "update-ref", "-d", f"refs/exps/{head(clone)[:2]}/{head(clone)[2:]}/zero")

@@ -13,9 +13,9 @@ Row = Mapping[str, Any]
 WORDS = {
     "en": {
         "title": "What was tried",
-        "about": "The steps of the search, in the order in which they were made: experiments of "
-        "DVC, each with what it changes in the recipe that it began with. FID is on validation "
-        "images; minutes are those of the training alone.",
+        "about": "The steps of the search, in each table in the order in which they were made: "
+        "experiments of DVC, each with what it changes in the recipe that it began with. FID is on "
+        "validation images; minutes are those of the training alone.",
         "origin": "`{model}` began as `{origin}` with {changed}.",
         "head": "step | data set | changed | epochs | iterations | minutes | lowest FID, "
         "validation | at epoch | last FID",
@@ -23,8 +23,8 @@ WORDS = {
     },
     "vi": {
         "title": "Những gì đã thử",
-        "about": "Các bước tìm kiếm, theo thứ tự đã làm: mỗi bước là một thí nghiệm của DVC, kèm "
-        "những gì nó đổi trong công thức ban đầu của nó. FID tính trên ảnh validation; "
+        "about": "Các bước tìm kiếm, trong mỗi bảng theo thứ tự đã làm: mỗi bước là một thí nghiệm "
+        "của DVC, kèm những thay đổi so với công thức xuất phát. FID tính trên ảnh validation; "
         "số phút chỉ tính phần huấn luyện.",
         "origin": "`{model}` bắt đầu là `{origin}` với {changed}.",
         "head": "bước | tập dữ liệu | thay đổi | epoch | vòng lặp | phút | FID thấp nhất, "

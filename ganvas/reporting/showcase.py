@@ -44,7 +44,9 @@ WORDS = {
         "another seed would hardly turn it; → 0 nearest to 0. "
         "± is the deviation over resampled images (FID), subsets (KID) or splits (Inception "
         "Score); seeds are in brackets.",
-        "samples": "{title}: the first samples of {models}, from left to right",
+        "samples": "{title}: the first samples of {models}, {order}",
+        "abreast": "from left to right",
+        "rows": "row by row",
         "progress": "{title}: what {models} draw, with the iteration (it) of each picture",
         "losses": "{title}, {model}: both losses, with the epochs of the checkpoints of the lowest "
         "generator loss and of the best FID",
@@ -64,7 +66,9 @@ WORDS = {
         "thứ tự; → 0 càng gần 0 càng tốt. ± là độ lệch khi lấy mẫu lại ảnh "
         "(FID), giữa các tập con (KID) hoặc giữa các phần (Inception Score); các seed nằm "
         "trong ngoặc.",
-        "samples": "{title}: những mẫu đầu tiên của {models}, từ trái sang phải",
+        "samples": "{title}: những mẫu đầu tiên của {models}, {order}",
+        "abreast": "từ trái sang phải",
+        "rows": "lần lượt theo từng hàng",
         "progress": "{title}: ảnh do {models} sinh ra, kèm số vòng lặp (it) của từng ảnh",
         "losses": "{title}, {model}: hai hàm mất mát, đánh dấu epoch của checkpoint có loss của "
         "mạng sinh thấp nhất và của checkpoint có FID tốt nhất",
@@ -158,7 +162,7 @@ def replaced(text: str, name: str, block: str, page: str) -> str:
 
 
 def in_first(matrix: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
-    """What the first picture shows: `FIRST_MODELS`, or a data set's first where it lacks one."""
+    """What the first picture shows: `FIRST_MODELS`, or the first where one is lacking."""
     datasets = [name for name in FIRST_DATASETS if name in matrix] or [*matrix][:1]
     return {
         dataset: [*FIRST_MODELS]
@@ -205,6 +209,7 @@ def tables(page: Page, results: Results) -> str:
     for dataset, (floor, metrics, seed_deviation) in scores.items():
         title, models = TITLES.get(dataset, dataset), list(metrics)
         together = {"title": title, "models": scoreboard.joined(models, words["and"])}
+        together["order"] = words["abreast" if len(models) <= ABREAST else "rows"]
         captions = {what: words[what].format(**together) for what in ("samples", "progress")}
         for model in models:
             captions[f"{model}-losses"] = words["losses"].format(title=title, model=model)
