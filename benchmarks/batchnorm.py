@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ganvas import config, devices, layout, networks, seeds
+from ganvas import config, devices
 from ganvas.data import datasets
 from ganvas.drawing import sampling
 from ganvas.evaluation import classifier, features
@@ -29,7 +29,7 @@ from ganvas.evaluation.metrics.frechet import frechet_distance, statistics
 from ganvas.networks import Generator
 from ganvas.training import checkpoints
 
-SIZES = (500, 100, 20, 5)  # images of a batch that is normalised by itself; sampling.BATCH in parts
+SIZES = (500, 100, 20, 5)  # images of a batch that is normalised by itself; parts of sampling.BATCH
 TAKEN = 20_000  # points, for statistics taken anew
 
 
@@ -54,50 +54,24 @@ def by_itself(generator: Generator) -> Generator:
     return generator
 
 
-def points(generator: Generator, count: int, seed: int, name: str) -> tuple[Tensor, ...]:
-    """Latent points in whole batches, `count` or more, and classes of a generator told them.
-
-    Those of stage `sample` for its seed and the name "samples".
-    """
-    stream, batches = seeds.generator(seed, name), -(-count // sampling.BATCH)
-    drawn = [networks.latent(generator, sampling.BATCH, generator=stream) for _ in range(batches)]
-    z = torch.cat(drawn)
-    labels = sampling.asked(generator, len(z), seed)
-    return (z,) if labels is None else (z, labels)
-
-
-@torch.no_grad()
 def anew(generator: Generator) -> Generator:
     """A copy whose statistics are the mean over batches of the generator as it is."""
     generator = by_itself(generator)
     for module in normalisations(generator):
         module.reset_running_stats()
         module.momentum = None  # all batches weigh the same
-    for batch in zip(
-        *(x.split(sampling.BATCH) for x in points(generator, TAKEN, 1, "anew")), strict=True
-    ):
-        generator(*batch)
+    sampling.images(generator, TAKEN, seed=1)
     return generator.eval()
 
 
-@torch.no_grad()
-def drawn(generator: Generator, given: tuple[Tensor, ...], size: int) -> np.ndarray:
-    """Images of the points, `size` in a batch."""
-    batches = zip(*(each.split(size) for each in given), strict=True)
-    images = torch.cat([networks.to_uint8(generator(*batch)) for batch in batches])
-    return layout.for_files(images.numpy())
-
-
-def ways(dataset: str, model: str, count: int, seed: int) -> Iterator[tuple[str, np.ndarray]]:
-    """`count` images of the same points, by how they are normalised."""
-    generator = selected(dataset, model)
-    if not normalisations(generator):
-        return
-    given = points(generator, count, seed, "samples")
-    yield "running averages", drawn(generator, given, sampling.BATCH)[:count]
-    yield "taken anew", drawn(anew(generator), given, sampling.BATCH)[:count]
-    for size in SIZES:
-        yield f"each batch's own, {size}", drawn(by_itself(generator), given, size)[:count]
+def ways(generator: Generator, count: int, seed: int) -> Iterator[tuple[str, np.ndarray]]:
+    """`count` images of the same points, by how they are normalised; none without BatchNorm."""
+    if normalisations(generator):
+        yield "running averages", sampling.images(generator, count, seed)
+        yield "taken anew", sampling.images(anew(generator), count, seed)
+        for size in SIZES:
+            drawn = sampling.images(by_itself(generator), count, seed, batch=size)
+            yield f"each batch's own, {size}", drawn
 
 
 def main() -> None:
@@ -120,7 +94,9 @@ def main() -> None:
         for model in arguments.models:
             columns[f"{model}, {dataset}"] = {
                 way: frechet_distance(*truth, *seen(images))
-                for way, images in ways(dataset, model, arguments.images, config.load().seed)
+                for way, images in ways(
+                    selected(dataset, model), arguments.images, config.load().seed
+                )
             }
     found = {name: values for name, values in columns.items() if values}
     rows = [["normalised by", *found], ["---", *["---:"] * len(found)]]

@@ -24,7 +24,7 @@ def trained() -> networks.Generator:
 def test_statistics_taken_anew_are_those_of_the_batches_as_they_come() -> None:
     """Of every layer, on what the layers before it make of each batch by itself."""
     generator = trained()
-    before = [module.running_mean.clone() for module in batchnorm.normalisations(generator)]
+    before = [module.running_var.clone() for module in batchnorm.normalisations(generator)]
     anew = batchnorm.normalisations(batchnorm.anew(generator))
     again, seen = batchnorm.by_itself(generator), [[] for _ in anew]
     for module, found in zip(batchnorm.normalisations(again), seen, strict=True):
@@ -36,33 +36,25 @@ def test_statistics_taken_anew_are_those_of_the_batches_as_they_come() -> None:
             found.append((given[0].mean(axes), given[0].var(axes)))
 
         module.register_forward_pre_hook(note)
-    batchnorm.drawn(again, batchnorm.points(generator, batchnorm.TAKEN, 1, "anew"), 500)
+    sampling.images(again, batchnorm.TAKEN, 1)
     assert len(anew) == 3
     for module, found, old in zip(anew, seen, before, strict=True):
         means, variances = (torch.stack(each).mean(0) for each in zip(*found, strict=True))
         torch.testing.assert_close(module.running_mean, means, rtol=1e-3, atol=1e-5)
         torch.testing.assert_close(module.running_var, variances, rtol=1e-3, atol=1e-5)
-        assert not module.training and not torch.allclose(module.running_mean, old, atol=1e-3)
-    after = [module.running_mean for module in batchnorm.normalisations(generator)]
+        assert not module.training and not torch.allclose(module.running_var, old, rtol=0.5)
+    after = [module.running_var for module in batchnorm.normalisations(generator)]
     assert all(map(torch.equal, before, after)), "the generator itself stays as it is"
 
 
 def test_a_batch_by_itself_hangs_on_its_company() -> None:
     generator = trained()
-    given = batchnorm.points(generator, 500, 0, "samples")
     for drawing, most in ((generator, 1), (batchnorm.by_itself(generator), 255)):
-        whole, parts = (batchnorm.drawn(drawing, given, size).astype(int) for size in (500, 20))
+        whole, parts = (
+            sampling.images(drawing, 500, 0, batch=size).astype(int) for size in (500, 20)
+        )
         apart = abs(whole - parts).max()
         assert apart <= most and (apart > 1) == (most > 1)
-
-
-@pytest.mark.parametrize("name", ["dcgan", "cdcgan"])
-def test_points_are_those_of_the_samples(name: str) -> None:
-    generator, _ = networks.build(architecture(name, generator_widths=[16, 8, 8]), 0)
-    generator.eval()
-    given = batchnorm.points(generator, 700, 3, "samples")
-    images = batchnorm.drawn(generator, given, sampling.BATCH)[:700]
-    assert (images == sampling.images(generator, 700, 3)).all()
 
 
 def test_prints_the_fid_of_the_pipeline_in_its_first_row(
@@ -77,5 +69,5 @@ def test_prints_the_fid_of_the_pipeline_in_its_first_row(
     assert cells[0] == ["normalised by", "gan, digits", "dcgan, digits"]
     for model, shown in zip(("gan", "dcgan"), cells[2][1:], strict=True):
         scores = json.loads((made / f"results/digits/{model}/metrics.json").read_text())
-        assert float(shown) == pytest.approx(scores["classifier"]["fid"], rel=0.01)
+        assert float(shown) == pytest.approx(scores["classifier"]["fid"], abs=0.006)
     assert len(cells) == 4 + len(batchnorm.SIZES)

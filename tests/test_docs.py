@@ -1,5 +1,6 @@
 """The pages: both languages say the same, and every link leads somewhere."""
 
+import json
 import os
 import re
 from functools import cache
@@ -188,3 +189,42 @@ def test_both_languages_link_to_the_same_and_stay_in_their_language(name: str) -
         assert across == [other] and text(page).index("](" + Path(other).name) < text(page).index(
             "##"
         )
+
+
+def cells(of: str, first: str) -> list[list[str]]:
+    """The rows of the table whose head begins so."""
+    table = of[of.index(first) :].split("\n\n")[0].splitlines()
+    return [line.strip("| ").split(" | ") for line in (table[0], *table[2:])]
+
+
+@pytest.mark.parametrize("name", ["docs/results.md", "docs/results.vi.md"])
+def test_what_is_said_of_the_best_recipe_is_what_the_zoo_has(name: str) -> None:
+    rows = {
+        (row["dataset"], row["model"]): row
+        for row in json.loads(text("docs/zoo.json"))
+        if not row["seed"]
+    }
+    head, *lines = cells(text(name), "| | MNIST | Fashion-MNIST | digits |")
+    datasets = [title.strip("| ").lower().replace("-", "_") for title in head[-3:]]
+    for model, *shown in lines:
+        for dataset, fid in zip(datasets, shown, strict=True):
+            row = rows.get((dataset, model if model in ("dcgan", "cdcgan") else "best"))
+            assert (fid == "–") == (row is None), (model, dataset)
+            if row:
+                scores = row["scores" if model in ("dcgan", "cdcgan", "best") else "floor"]
+                decimals = len(fid.partition(".")[2])
+                assert fid == f"{scores[row['extractor']]['fid']:.{decimals}f}", (model, dataset)
+    readme = text("README.vi.md" if name.endswith("vi.md") else "README.md")
+    for key in (("mnist", "cdcgan"), ("mnist", "best"), ("fashion_mnist", "best")):
+        assert f"{rows[key]['scores']['classifier']['fid']:.2f}" in readme
+
+
+@pytest.mark.parametrize("name", ["docs/results.md", "docs/results.vi.md"])
+def test_what_is_said_of_batchnorm_is_what_was_printed(name: str) -> None:
+    printed = {
+        first: shown for first, *shown in cells(text("benchmarks/batchnorm.md"), "| normalised")
+    }
+    ways = ("running averages", "taken anew", "each batch's own, 100", "each batch's own, 5")
+    lines = [line.strip("| ").split(" | ") for line in text(name).splitlines()]
+    first = next(at for at, line in enumerate(lines) if line[1:] == printed[ways[0]])
+    assert [shown for _, *shown in lines[first : first + 4]] == [printed[way] for way in ways]

@@ -121,6 +121,8 @@ def test_tables_of_ten_models_have_a_cell_for_each(language: str) -> None:
     assert told == ["75.0 %", *["–"] * 9, "50.0 %"]
     assert titles["class_fid"] not in text, "no model has it"
     assert f"model_8{showcase.WORDS[language]['and']}model_9" in text
+    words = showcase.WORDS[language]
+    assert f"model_9, {words['rows']}](" in text and words["abreast"] not in text
 
 
 @pytest.mark.parametrize("text", ["", "<!-- results -->", "<!-- /results --> <!-- results -->"])

@@ -13,15 +13,19 @@ WALKS = 5
 
 
 def draw(
-    generator: Generator, z: Tensor, labels: Tensor | None = None, processes: int = 1
+    generator: Generator,
+    z: Tensor,
+    labels: Tensor | None = None,
+    processes: int = 1,
+    batch: int = BATCH,
 ) -> Tensor:
     """Images uint8 (N, C, H, W) on the CPU for latent points z, float (N, latent_dim).
 
     A generator that is told classes needs them in `labels`, int64 (N,). Many images are shared by
-    so many processes.
+    so many processes, `batch` at a time.
     """
     given = [z] if labels is None else [z, labels]
-    batches = [*zip(*(each.split(BATCH) for each in given), strict=True)]
+    batches = [*zip(*(each.split(batch) for each in given), strict=True)]
     return torch.cat(split(_draw, generator, batches, processes))
 
 
@@ -53,6 +57,7 @@ def images(
     seed: int,
     labels: Tensor | None = None,
     processes: int = 1,
+    batch: int = BATCH,
 ) -> np.ndarray:
     """`count` images, uint8 (count, H, W), or (count, H, W, 3) in colour.
 
@@ -67,7 +72,7 @@ def images(
         labels = asked(generator, len(z), seed)
     else:
         labels = torch.cat([labels, labels[-1:].expand(len(z) - count)])
-    return layout.for_files(draw(generator, z, labels, processes)[:count].numpy())
+    return layout.for_files(draw(generator, z, labels, processes, batch)[:count].numpy())
 
 
 def of_each_class(generator: Generator, columns: int, seed: int) -> np.ndarray:
