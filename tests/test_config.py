@@ -116,7 +116,7 @@ class TestCommitted:
     def test_is_the_whole_matrix(self, root: Path) -> None:
         matrix = config.load(root / "params.yaml").matrix
         assert matrix.datasets == ["digits", "mnist", "fashion_mnist"]
-        assert matrix.models == ["gan", "dcgan"]
+        assert matrix.models == ["gan", "dcgan", "best"]
 
     def test_recipes_are_the_tutorials(self, root: Path) -> None:
         models = config.load(root / "params.yaml").models
