@@ -115,13 +115,13 @@ class TestCommitted:
 
     def test_is_the_whole_matrix(self, root: Path) -> None:
         matrix = config.load(root / "params.yaml").matrix
-        assert matrix.datasets == ["digits", "mnist", "fashion_mnist", "cifar10"]
-        assert set(matrix.models) == set(config.load(root / "params.yaml").generating)
+        assert matrix.datasets == ["digits", "mnist", "fashion_mnist"]
+        assert matrix.models == ["gan", "dcgan", "best"]
 
     def test_recipes_are_the_tutorials(self, root: Path) -> None:
         models = config.load(root / "params.yaml").models
         common = {"latent_dim": 100, "batch_size": 64, "discriminator_steps": 1, "ema_decay": 0.0}
-        gan = {"epochs": 100, "lr_generator": 1e-4, "lr_discriminator": 2e-4, "betas": [0.9, 0.999]}
+        gan = {"epochs": 200, "lr_generator": 1e-4, "lr_discriminator": 2e-4, "betas": [0.9, 0.999]}
         dcgan = {
             "epochs": 20,
             "lr_generator": 2e-4,
