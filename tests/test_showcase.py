@@ -80,16 +80,22 @@ def test_many_models_stand_in_rows_of_two() -> None:
     assert seen == [*shades.values()]
 
 
-def test_larger_pictures_of_a_row_a_class_overlap_none(tmp_path: Path) -> None:
+def test_of_larger_pictures_of_a_row_a_class_whole_images_of_the_corner_are_shown(
+    tmp_path: Path,
+) -> None:
     for model, (side, shade) in {"gan": (5, 60), "cgan": (10, 120)}.items():
         for iteration in (100, 300):
             images = np.full((side * side, 28, 28), shade, np.uint8)
+            if side == 10:  # what is not of the first five rows or columns
+                images.reshape(10, 10, 28, 28)[5:], images.reshape(10, 10, 28, 28)[:, 5:] = 200, 200
             path = tmp_path / model / f"iteration-{iteration:07}.png"
             pictures.save_png(path, pictures.grid(images, side))
+    alone = np.asarray(showcase.progress({"gan": tmp_path / "gan"}))
     sheet = np.asarray(showcase.progress({model: tmp_path / model for model in ("gan", "cgan")}))
-    # No pixel is covered by another picture; a few more have these shades in the captions.
-    assert (sheet == 60).sum() >= 2 * 25 * 28 * 28
-    assert (sheet == 120).sum() >= 2 * 100 * 28 * 28
+    assert sheet.shape[1] == alone.shape[1]
+    # As many whole images of both, none over another; a few more pixels of the captions.
+    assert all((sheet == shade).sum() >= 2 * 25 * 28 * 28 for shade in (60, 120))
+    assert (sheet == 200).sum() < 28 * 28
 
 
 def test_pictures_in_colour_stay_so_and_those_of_grey_stay_grey(tmp_path: Path) -> None:

@@ -288,12 +288,14 @@ def first_picture(images: Mapping[str, Mapping[str, np.ndarray]]) -> Image.Image
 def progress(models: Mapping[str, Path]) -> Image.Image:
     """What each model draws at `ITERATIONS`, or `EARLY`, and at its last one: a row per model.
 
-    `models` are the folders of its progress pictures.
+    `models` are the folders of its progress pictures; of larger ones their upper left corner.
     """
     drawn = {model: report.drawn(folder) for model, folder in models.items()}
     longest = max(max(found) for found in drawn.values())
     asked = ITERATIONS if longest >= ITERATIONS[1] else EARLY
     columns = [iteration for iteration in asked if iteration < longest]
+    # Those of recipes that are told the class are larger, a row of images per class.
+    corner = min(_size(path) for found in drawn.values() for path in found.values())
     rows = []
     for model, found in drawn.items():
         last = max(found)
@@ -302,10 +304,15 @@ def progress(models: Mapping[str, Path]) -> Image.Image:
             cell: Image.Image | str = f"ended at {last:,}" if iteration > last else "no picture"
             if iteration in found:
                 with Image.open(found[iteration]) as image:  # small ones had been enlarged
-                    cell = image.reduce(2)
+                    cell = image.crop((0, 0, *corner)).reduce(2)
             row.append((f"{model}, {iteration:,} it", cell))
         rows.append(row)
     return _sheet(rows)
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
 
 
 def _sheet(rows: Sequence[Sequence[tuple[str, Image.Image | str]]]) -> Image.Image:
