@@ -219,6 +219,24 @@ def test_what_is_said_of_the_best_recipe_is_what_the_zoo_has(name: str) -> None:
         assert f"{rows[key]['scores']['classifier']['fid']:.2f}" in readme
 
 
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("docs/results.md", "| changed | data set | epochs |"),
+        ("docs/results.vi.md", "| thay đổi | tập dữ liệu | epoch |"),
+    ],
+)
+def test_what_is_said_of_the_search_is_what_it_gave(name: str, first: str) -> None:
+    steps = json.loads(text("docs/search.json"))
+    _, *lines = cells(text(name), first)
+    assert lines
+    for what, title, epochs, before, after in lines:
+        dataset = title.lower().replace("-", "_")
+        alike = [s for s in steps if s["dataset"] == dataset and s["epochs"] == int(epochs)]
+        given = {f"{step['fid']:.1f}" for step in alike}
+        assert {before, after} <= given, (what, title)
+
+
 @pytest.mark.parametrize("name", ["docs/results.md", "docs/results.vi.md"])
 def test_what_is_said_of_batchnorm_is_what_was_printed(name: str) -> None:
     printed = {
