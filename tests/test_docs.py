@@ -227,14 +227,13 @@ def test_what_is_said_of_the_best_recipe_is_what_the_zoo_has(name: str) -> None:
     ],
 )
 def test_what_is_said_of_the_search_is_what_it_gave(name: str, first: str) -> None:
-    steps = json.loads(text("docs/search.json"))
+    rows = {(row["name"], row["dataset"]): row for row in json.loads(text("docs/search.json"))}
     _, *lines = cells(text(name), first)
     assert lines
-    for what, title, epochs, before, after in lines:
-        dataset = title.lower().replace("-", "_")
-        alike = [s for s in steps if s["dataset"] == dataset and s["epochs"] == int(epochs)]
-        given = {f"{step['fid']:.1f}" for step in alike}
-        assert {before, after} <= given, (what, title)
+    for what, title, epochs, steps, *shown in lines:
+        found = [rows[step, title.lower().replace("-", "_")] for step in steps.split(", ")]
+        assert [f"{row['fid']:.1f}" for row in found] == shown, what
+        assert all(row["epochs"] == int(epochs) for row in found), what
 
 
 @pytest.mark.parametrize("name", ["docs/results.md", "docs/results.vi.md"])
